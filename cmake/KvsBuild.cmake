@@ -1,0 +1,64 @@
+# Compiler settings and the helpers that every folder's CMakeLists.txt uses.
+include_guard(GLOBAL)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+set(KVS_PLUGIN_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/lib/kvstore/plugins)
+
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo CACHE STRING "" FORCE)
+endif()
+# Assertions stay on in every build: KVS_ASSERT never looks at NDEBUG.
+set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g1")
+
+find_program(KVS_CCACHE ccache)
+if(KVS_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${KVS_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${KVS_CCACHE})
+endif()
+
+set(KVS_SANITIZE "" CACHE STRING "Sanitizers for every target, e.g. address,undefined or thread")
+if(KVS_SANITIZE)
+  add_compile_options(-fsanitize=${KVS_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${KVS_SANITIZE})
+endif()
+
+set(KVS_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
+set(KVS_CXX_WARNINGS ${KVS_WARNINGS} -Wnon-virtual-dtor)
+
+# kvs_warnings(TARGET): the project's warnings, as errors.  Not for generated code.
+function(kvs_warnings target)
+  target_compile_options(${target} PRIVATE
+    $<$<COMPILE_LANGUAGE:CXX>:${KVS_CXX_WARNINGS}> $<$<COMPILE_LANGUAGE:C>:${KVS_WARNINGS}>)
+endfunction()
+
+# kvs_library(NAME SOURCES ... LINK ...): one static library of the core or the host.
+function(kvs_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR}/core)
+  target_link_libraries(${name} PUBLIC ${ARG_LINK})
+  kvs_warnings(${name})
+endfunction()
+
+# kvs_test(NAME LABEL <unit|datadriven|...> SOURCES ... LINK ... [ENV ...]): one doctest program, one
+# CTest entry.  The program gets tests/support/ on its include path and doctest's main.
+function(kvs_test name)
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;LINK;ENV;ARGS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE kvs_test_main ${ARG_LINK})
+  kvs_warnings(${name})
+  add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
+  set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
+    ENVIRONMENT "${ARG_ENV}")
+endfunction()
