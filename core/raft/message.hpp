@@ -1,0 +1,48 @@
+// The messages between nodes.  One flat struct: which members carry meaning depends on the type.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "raft/types.hpp"
+
+namespace kvstore::raft {
+
+enum class MessageType : uint8_t {
+  kPreVote = 1,         // log: candidate's last entry; term: the term it WOULD campaign in (§9.6)
+  kPreVoteReply = 2,    // reject; term: the asked term if granted, the voter's own if rejected
+  kVote = 3,            // log: candidate's last entry; forced: part of a leadership transfer
+  kVoteReply = 4,       // reject
+  kAppend = 5,          // log: entry before the first one; entries; commit; read_round
+  kAppendReply = 6,     // reject; match (durable) or, if rejected, hint; read_round
+  kHeartbeat = 7,       // commit, never above what the receiver is known to hold; read_round
+  kHeartbeatReply = 8,  // read_round; match: the durable index (informational)
+  kReadIndex = 9,       // token
+  kReadIndexReply =
+      10,            // token; reject when the receiver is not (or not yet) able; commit: read index
+  kTimeoutNow = 11,  // campaign at once (§3.10)
+};
+
+struct Message {
+  MessageType type = MessageType::kHeartbeat;
+  bool reject = false;
+  bool forced = false;
+  NodeId from;
+  NodeId to;
+  Term term;
+  LogId log;
+  Index commit;
+  Index match;
+  // After a rejected append: the follower's entry at or before the conflict (term-skipping hint),
+  // or its last entry when its log is too short.
+  LogId hint;
+  // The rejected append's log.index, so that a late rejection is recognised.
+  Index rejected;
+  // Grows within a term; echoed by replies.  A quorum echoing a round that started after a read
+  // arrived confirms leadership for this read.
+  uint64_t read_round = 0;
+  uint64_t token = 0;
+  std::vector<Entry> entries;
+};
+
+}  // namespace kvstore::raft

@@ -1,0 +1,93 @@
+// The consensus core of one node: a deterministic state machine, step(event) -> output.
+//
+// Lifecycle: built once from what the disk holds (Restored), stepped until the process ends.
+// Concurrency: none; one caller at a time.  No clock, thread, I/O or randomness beyond
+// Options::seed. Contract with the caller: outputs are carried out in order; log writes are durable
+// before LogPersisted; messages may be lost, duplicated, delayed or reordered, nothing else is
+// assumed of the network.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "raft/configuration.hpp"
+#include "raft/event.hpp"
+#include "raft/output.hpp"
+#include "raft/raft_log.hpp"
+#include "raft/types.hpp"
+
+namespace kvstore::raft {
+
+struct Options {
+  NodeId id;
+  uint64_t seed = 1;
+  uint32_t heartbeat_ticks = 4;
+  // An election starts after election_ticks..2*election_ticks without a leader.
+  uint32_t election_ticks = 28;
+  // A log write outstanding for this long makes a leader step down and a follower decline to
+  // campaign; not with a quorum of one.
+  uint32_t disk_stall_ticks = 80;
+  uint64_t append_bytes_max =
+      1 << 20;  // entries in one append message; one larger entry travels alone
+  uint32_t inflight_messages_max = 256;  // appends on the way to one peer
+  uint64_t inflight_bytes_max = 16 << 20;
+  uint64_t uncommitted_bytes_max = 256 << 20;  // proposals beyond it are BUSY
+  uint64_t apply_bytes_max = 32 << 20;         // given out to be applied and not yet Applied
+  uint64_t entry_cache_bytes = 64 << 20;
+  // A learner is caught up when it acknowledged, within one election timeout, everything that was
+  // in the leader's log when that round began (§4.2.1).
+};
+
+// What the disk held at start.
+struct Restored {
+  HardState hard_state;
+  RaftLog log;                  // everything from its base, see RaftLog::restore
+  Configuration configuration;  // as of `applied`
+  LogId applied;                // the state machine's mark, within the log's base..last
+};
+
+struct PeerStatus {
+  NodeId id;
+  enum class State : uint8_t { kProbe, kReplicate, kSnapshot } state = State::kProbe;
+  Index match;
+  Index next;
+  bool recently_active = false;  // heard of within an election timeout
+};
+
+class RaftNode {
+ public:
+  RaftNode(const Options& options, Restored restored);
+  ~RaftNode();
+  RaftNode(RaftNode&&) noexcept;
+  RaftNode& operator=(RaftNode&&) = delete;
+
+  // Takes one event and appends to `out`.
+  void step(Event event, Output* out);
+
+  NodeId id() const;
+  Role role() const;
+  Term term() const;
+  NodeId leader() const;  // kNoNode when unknown
+  Index commit_index() const;
+  Index applied_index() const;
+  Index durable_index() const;  // own log is on disk up to here
+  const RaftLog& log() const;
+  // The newest appended one, committed or not: the one that counts (§4.1).
+  const Configuration& configuration() const;
+  // The newest configuration at or below `index`, which must be applied and not compacted: what a
+  // snapshot at `index` records.
+  const Configuration& configuration_at(Index index) const;
+  bool configuration_change_pending() const;
+  bool leader_ready() const;  // leads and has committed this term's no-op
+  bool transferring() const;
+  bool disk_stalled() const;
+  // Leader: every other member.  Otherwise empty.
+  std::vector<PeerStatus> peers() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvstore::raft
