@@ -1,0 +1,49 @@
+// Reading items from a view: what GET, LIST and value downloads are made of.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "kv/store.hpp"
+#include "kv/types.hpp"
+
+namespace kvstore::kv {
+
+// An item whose views live during the call only.
+struct ItemView {
+  Bytes key;
+  Bytes value;  // empty for keys-only and for values stored in parts
+  uint64_t create_revision = 0;
+  uint64_t mod_revision = 0;
+  uint64_t version = 0;
+  uint64_t lease = 0;
+  uint64_t value_bytes = 0;
+  bool in_parts = false;
+};
+// Return false to stop.
+using ItemSink = std::function<bool(const ItemView&)>;
+
+struct ScanResult {
+  uint64_t count = 0;  // items delivered, or matched with kOpCountOnly
+  bool more = false;
+  std::string
+      cursor;  // the key to go on from (inclusive; with kOpReverse: exclusive end), when more
+};
+
+// The view's store revision.
+Result<uint64_t> read_revision(View& view);
+// NOT_FOUND when absent.
+Status read_item(View& view, Bytes key, const ItemSink& sink);
+// Items of the range in key order (or reverse), at most `limit` (0: no limit) and, but for the
+// first, at most bytes_max of keys and values.  flags: kOpKeysOnly, kOpCountOnly, kOpReverse.
+Result<ScanResult> scan_items(View& view, const Range& range, uint32_t flags, uint64_t limit,
+                              uint64_t bytes_max, const ItemSink& sink);
+// Bytes offset..offset+bytes of the key's value, in pieces of at most kPartBytes; fewer at its end.
+// NOT_FOUND when the key is absent; CORRUPT when a part is missing.
+Status read_value(View& view, Bytes key, uint64_t offset, uint64_t bytes, const GetSink& sink);
+
+// The bounds [lower, upper) of a range for ScanOptions.
+void range_bounds(const Range& range, std::string* lower, std::string* upper);
+
+}  // namespace kvstore::kv

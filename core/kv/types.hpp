@@ -1,0 +1,133 @@
+// The state machine's data model: items, transactions and their results, as plain values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "base/status.hpp"
+
+namespace kvstore::kv {
+
+// Numbers of the spaces that the stores keep apart.
+inline constexpr uint32_t kSpaceUser = 0;    // key -> Record
+inline constexpr uint32_t kSpaceSystem = 1;  // the machine's own data
+inline constexpr uint32_t kSpaceParts =
+    2;  // be64(upload id) + be32(part) -> bytes of a large value
+
+// The largest value stored in one piece and the size of a large value's parts (the last may be
+// smaller).
+inline constexpr uint64_t kPartBytes = 1 << 20;
+
+struct Range {
+  enum class Kind : uint8_t { kKey = 0, kUntil = 1, kPrefix = 2, kFrom = 3, kAll = 4 };
+  Kind kind = Kind::kKey;
+  std::string key;
+  std::string end;  // exclusive, for kUntil
+  bool operator==(const Range&) const = default;
+};
+
+struct Item {
+  std::string key;
+  std::string value;  // empty for keys-only and for values stored in parts
+  uint64_t create_revision = 0;
+  uint64_t mod_revision = 0;
+  uint64_t version = 0;
+  uint64_t lease = 0;
+  uint64_t value_bytes = 0;  // full size
+  bool operator==(const Item&) const = default;
+};
+
+struct Compare {
+  enum class Target : uint8_t {
+    kValue = 1,
+    kModRevision = 2,
+    kCreateRevision = 3,
+    kVersion = 4,
+    kLease = 5
+  };
+  enum class Op : uint8_t { kEq = 1, kNe = 2, kLt = 3, kGt = 4 };
+  Target target = Target::kVersion;
+  Op op = Op::kEq;
+  // Every key of the range must satisfy the compare; an absent single key counts as version 0,
+  // revision 0 and, for kValue, as unequal to and neither less nor greater than any value.
+  Range range;
+  std::string value;
+  uint64_t number = 0;
+  bool operator==(const Compare&) const = default;
+};
+
+inline constexpr uint32_t kOpPrev = 1u << 0;       // deliver the previous items
+inline constexpr uint32_t kOpKeysOnly = 1u << 1;   // items without values
+inline constexpr uint32_t kOpCountOnly = 1u << 2;  // the count alone
+inline constexpr uint32_t kOpReverse = 1u << 3;
+
+struct Op {
+  enum class Kind : uint8_t { kPut = 1, kDelete = 2, kGet = 3 };
+  Kind kind = Kind::kPut;
+  uint32_t flags = 0;
+  Range range;  // kPut: a single key
+  std::string value;
+  uint64_t upload_id = 0;  // not 0: the value is this complete upload of upload_bytes bytes
+  uint64_t upload_bytes = 0;
+  uint64_t limit = 0;  // kGet: items at most; 0: no limit but kResultBytesMax
+  bool operator==(const Op&) const = default;
+};
+
+// Items that one transaction may deliver, in bytes; a transaction that would deliver more fails
+// without effect.
+inline constexpr uint64_t kResultBytesMax = 4 << 20;
+
+// Atomic: when every compare holds then_ops, otherwise else_ops; one revision for all changes.
+struct Txn {
+  std::vector<Compare> compares;
+  std::vector<Op> then_ops;
+  std::vector<Op> else_ops;
+  bool operator==(const Txn&) const = default;
+};
+
+// One part of a large value, numbered from 0, each kPartBytes long but the last.  Repeating a part
+// that is already there is harmless; a gap is refused.
+struct UploadPart {
+  uint64_t upload_id = 0;
+  uint32_t part = 0;
+  std::string bytes;
+  bool operator==(const UploadPart&) const = default;
+};
+
+// Removes an upload that no transaction will use.
+struct UploadAbort {
+  uint64_t upload_id = 0;
+  bool operator==(const UploadAbort&) const = default;
+};
+
+// Removes every unused upload whose last part is older than this, by the time of the log's entries.
+struct SweepUploads {
+  uint64_t idle_before_ms = 0;
+  bool operator==(const SweepUploads&) const = default;
+};
+
+using Command = std::variant<Txn, UploadPart, UploadAbort, SweepUploads>;
+
+struct OpResult {
+  Op::Kind kind = Op::Kind::kPut;
+  uint32_t flags = 0;       // the op's
+  std::vector<Item> items;  // read, or previous with kOpPrev
+  uint64_t count = 0;       // keys matched, deleted or put
+  bool more = false;        // limit cut the items
+  bool operator==(const OpResult&) const = default;
+};
+
+// Outcome of one command at its place in the log.  A code other than kOk means: no effect.
+struct CommandResult {
+  Code code = Code::kOk;
+  std::string message;
+  uint64_t revision = 0;   // the store's after this command
+  bool succeeded = false;  // txn: the then-branch ran
+  std::vector<OpResult> ops;
+  bool operator==(const CommandResult&) const = default;
+};
+
+}  // namespace kvstore::kv
