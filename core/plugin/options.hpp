@@ -7,9 +7,9 @@ namespace kvstore::plugin {
 
 // Mirrors kvs_storage_options.
 struct StorageOptions {
-  std::string data_dir;     // exclusive to this instance
-  std::string config_json;  // the plugin's "options" object, "" or "{}" for none
-  bool create = false;      // make a new instance; without it an absent one is kNotFound
+  std::string data_dir;       // exclusive to this instance
+  std::string config_json{};  // the plugin's "options" object, "" or "{}" for none
+  bool create = false;        // make a new instance; without it an absent one is kNotFound
   bool read_only = false;
 };
 

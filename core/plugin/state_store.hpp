@@ -48,8 +48,8 @@ class Iterator {
 
 struct IterateOptions {
   uint32_t space = 0;
-  Bytes lower;  // inclusive; empty: unbounded
-  Bytes upper;  // exclusive; empty: unbounded
+  Bytes lower{};  // inclusive; empty: unbounded
+  Bytes upper{};  // exclusive; empty: unbounded
   bool reverse = false;
   bool keys_only = false;
 };
