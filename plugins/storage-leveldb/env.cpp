@@ -1,0 +1,158 @@
+#include "env.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include <kvstore/sdk/file.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace kvstore::storage_leveldb {
+namespace {
+
+using leveldb::Slice;
+using leveldb::Status;
+
+bool is_wal(const std::string& name) {
+  constexpr char kSuffix[] = ".log";
+  constexpr size_t kLength = sizeof kSuffix - 1;
+  return name.size() > kLength && name.compare(name.size() - kLength, kLength, kSuffix) == 0;
+}
+
+Status sync_parent_dir(const std::string& name) {
+  try {
+    sdk::sync_dir(name.substr(0, name.find_last_of('/')));
+    return Status::OK();
+  } catch (const sdk::Error& e) {
+    return Status::IOError(e.what());
+  }
+}
+
+// A write-ahead file that is synced before it is closed and refuses everything after a failure.
+class WalFile : public leveldb::WritableFile {
+ public:
+  WalFile(leveldb::WritableFile* target, WalLatch* latch) : target_(target), latch_(latch) {}
+  // LevelDB drops the old file at a switch by deleting it; the new one has not been written to yet.
+  ~WalFile() override {
+    if (!closed_) Close();
+  }
+
+  Status Append(const Slice& data) override {
+    return guarded([&] { return target_->Append(data); });
+  }
+  Status Flush() override {
+    return guarded([&] { return target_->Flush(); });
+  }
+  Status Sync() override {
+    return guarded([&] { return target_->Sync(); });
+  }
+  Status Close() override {
+    closed_ = true;
+    Status status = Sync();
+    Status close_status = target_->Close();
+    return status.ok() ? latch_->note(close_status) : status;
+  }
+
+ private:
+  template <typename Fn>
+  Status guarded(Fn&& fn) {
+    Status latched = latch_->status();
+    return latched.ok() ? latch_->note(fn()) : latched;
+  }
+
+  std::unique_ptr<leveldb::WritableFile> target_;
+  WalLatch* latch_;
+  bool closed_ = false;
+};
+
+}  // namespace
+
+Status WalLatch::status() const {
+  std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+Status WalLatch::note(const Status& status) {
+  if (status.ok()) return status;
+  std::lock_guard lock(mutex_);
+  if (failure_.ok()) failure_ = status;
+  return failure_;
+}
+
+SafeEnv::SafeEnv() : leveldb::EnvWrapper(leveldb::Env::Default()) {
+  background_ = std::thread([this] { run_background(); });
+}
+
+SafeEnv::~SafeEnv() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    ready_.notify_one();
+  }
+  background_.join();
+}
+
+Status SafeEnv::NewWritableFile(const std::string& name, leveldb::WritableFile** result) {
+  *result = nullptr;
+  if (!is_wal(name)) return target()->NewWritableFile(name, result);
+  Status latched = latch_.status();
+  if (!latched.ok()) return latched;
+  leveldb::WritableFile* file = nullptr;
+  Status status = target()->NewWritableFile(name, &file);
+  if (!status.ok()) return status;
+  auto wrapped = std::make_unique<WalFile>(file, &latch_);
+  status = latch_.note(sync_parent_dir(name));
+  if (!status.ok()) return status;
+  {
+    std::lock_guard lock(mutex_);
+    current_wal_ = name;
+  }
+  *result = wrapped.release();
+  return status;
+}
+
+Status SafeEnv::RenameFile(const std::string& from, const std::string& to) {
+  Status status = target()->RenameFile(from, to);
+  return status.ok() ? sync_parent_dir(to) : status;
+}
+
+Status SafeEnv::sync_current_wal() {
+  std::string name;
+  {
+    std::lock_guard lock(mutex_);
+    name = current_wal_;
+  }
+  if (name.empty()) return Status::OK();
+  int raw = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
+  if (raw < 0) {
+    // Switched and removed: its content is in synced tables.
+    if (errno == ENOENT) return Status::OK();
+    return latch_.note(Status::IOError(name, std::strerror(errno)));
+  }
+  sdk::Fd fd(raw);
+  if (::fdatasync(fd.get()) == 0) return Status::OK();
+  return latch_.note(Status::IOError(name, std::strerror(errno)));
+}
+
+void SafeEnv::Schedule(void (*function)(void*), void* arg) {
+  std::lock_guard lock(mutex_);
+  tasks_.emplace_back(function, arg);
+  ready_.notify_one();
+}
+
+void SafeEnv::run_background() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ready_.wait(lock, [this] { return stopping_ || !tasks_.empty(); });
+    if (tasks_.empty()) return;
+    auto [function, arg] = tasks_.front();
+    tasks_.pop_front();
+    lock.unlock();
+    function(arg);
+    lock.lock();
+  }
+}
+
+}  // namespace kvstore::storage_leveldb
