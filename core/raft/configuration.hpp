@@ -30,6 +30,8 @@ struct Configuration {
   // Adds or replaces a member, keeping the order.
   void set(const Member& member);
   void remove(NodeId id);
+  // Sorted, without duplicates or node 0: what every configuration must be.
+  bool is_valid() const;
 
   // At most one voter added, removed, promoted or demoted: the condition under which any two
   // majorities of the old and the new configuration overlap (§4.1).  Learners and context may

@@ -9,15 +9,19 @@
 namespace kvstore::raft {
 
 enum class MessageType : uint8_t {
-  kPreVote = 1,         // log: candidate's last entry; term: the term it WOULD campaign in (§9.6)
-  kPreVoteReply = 2,    // reject; term: the asked term if granted, the voter's own if rejected
-  kVote = 3,            // log: candidate's last entry; forced: part of a leadership transfer
-  kVoteReply = 4,       // reject
-  kAppend = 5,          // log: entry before the first one; entries; commit; read_round
-  kAppendReply = 6,     // reject; match (durable) or, if rejected, hint; read_round
-  kHeartbeat = 7,       // commit, never above what the receiver is known to hold; read_round
-  kHeartbeatReply = 8,  // read_round; match: the durable index (informational)
-  kReadIndex = 9,       // token
+  kPreVote = 1,       // log: candidate's last entry; term: the term it WOULD campaign in (§9.6)
+  kPreVoteReply = 2,  // reject; term: the asked term if granted, the voter's own if rejected
+  kVote = 3,          // log: candidate's last entry; forced: part of a leadership transfer
+  kVoteReply = 4,     // reject
+  kAppend = 5,        // log: entry before the first one; entries; commit; read_round
+  kAppendReply = 6,   // reject; match (durable) or, if rejected, hint; read_round
+  // commit, never above what the receiver is known to hold; read_round, 0 in a mere notice of the
+  // commit index, which is not answered.
+  kHeartbeat = 7,
+  // read_round; match: durable and known to agree with the leader's log.  Also answers an append,
+  // when its acknowledgement waits for the disk or a snapshot is being installed.
+  kHeartbeatReply = 8,
+  kReadIndex = 9,  // token
   kReadIndexReply =
       10,            // token; reject when the receiver is not (or not yet) able; commit: read index
   kTimeoutNow = 11,  // campaign at once (§3.10)

@@ -44,7 +44,9 @@ struct ProposeResult {
 
 struct ReadResult {
   uint64_t token = 0;
-  Code code = Code::kOk;  // OK or NOT_LEADER (also: leadership lost while waiting)
+  // OK; NOT_LEADER: also leadership lost while waiting; BUSY: too many reads wait; TIMEOUT: the
+  // leader did not answer within some election timeouts.
+  Code code = Code::kOk;
   Index index;
 };
 

@@ -30,9 +30,8 @@ class RaftLog {
   // The term at base.index..last.index; nullopt outside.
   std::optional<Term> term_at(Index index) const;
   bool contains(const LogId& id) const { return term_at(id.index) == id.term; }
-  // The first index of the run of equal terms that `index` belongs to (not below the base).
-  Index first_of_term_run(Index index) const;
-  // The last index in base..upto whose term is at most `term`.
+  // The last entry in base..upto whose term is at most `term`; the base when there is none, since
+  // what was compacted is committed and hence held by every later leader.
   LogId last_at_or_below(Index upto, Term term) const;
 
   // Appends after last(); contiguous with non-decreasing terms.
@@ -54,12 +53,17 @@ class RaftLog {
 
   // Configuration entries seen by restore() and not yet taken, oldest first.
   const std::vector<Entry>& restored_configurations() const { return restored_configurations_; }
+  void forget_restored_configurations() { restored_configurations_.clear(); }
 
  private:
   struct Run {
     Index first;
     Term term;
   };
+
+  // The position in runs_ of the run that holds `index`, which is above the base.
+  size_t run_of(Index index) const;
+  void drop_oldest();
 
   LogId base_;
   LogId last_;

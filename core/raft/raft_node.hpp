@@ -47,6 +47,11 @@ struct Restored {
   LogId applied;                // the state machine's mark, within the log's base..last
 };
 
+// CORRUPT when the parts do not fit together (applied mark outside the log, a configuration entry
+// that does not decode), INVALID for unusable options.  Call it before building a RaftNode, which
+// asserts the same.
+Status check_restored(const Options& options, const Restored& restored);
+
 struct PeerStatus {
   NodeId id;
   enum class State : uint8_t { kProbe, kReplicate, kSnapshot } state = State::kProbe;
