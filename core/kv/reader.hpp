@@ -26,9 +26,9 @@ using ItemSink = std::function<bool(const ItemView&)>;
 
 struct ScanResult {
   uint64_t count = 0;  // items delivered, or matched with kOpCountOnly
-  bool more = false;
-  std::string
-      cursor;  // the key to go on from (inclusive; with kOpReverse: exclusive end), when more
+  bool more = false;   // something ended the scan before the range did
+  // When more: the key to go on from (inclusive; with kOpReverse: exclusive end).
+  std::string cursor;
 };
 
 // The view's store revision.
@@ -36,14 +36,21 @@ Result<uint64_t> read_revision(View& view);
 // NOT_FOUND when absent.
 Status read_item(View& view, Bytes key, const ItemSink& sink);
 // Items of the range in key order (or reverse), at most `limit` (0: no limit) and, but for the
-// first, at most bytes_max of keys and values.  flags: kOpKeysOnly, kOpCountOnly, kOpReverse.
+// first, at most bytes_max of keys and values.  flags: kOpKeysOnly, kOpCountOnly (counts the whole
+// range whatever the limits, without calling the sink), kOpReverse.  INVALID for a range that
+// validate_range() refuses.
 Result<ScanResult> scan_items(View& view, const Range& range, uint32_t flags, uint64_t limit,
                               uint64_t bytes_max, const ItemSink& sink);
 // Bytes offset..offset+bytes of the key's value, in pieces of at most kPartBytes; fewer at its end.
 // NOT_FOUND when the key is absent; CORRUPT when a part is missing.
 Status read_value(View& view, Bytes key, uint64_t offset, uint64_t bytes, const GetSink& sink);
 
-// The bounds [lower, upper) of a range for ScanOptions.
+// The bounds [lower, upper) of a range for ScanOptions.  A range whose end is not above its start
+// has no keys: *upper is then not empty and not above *lower.
 void range_bounds(const Range& range, std::string* lower, std::string* upper);
+
+// What is left of `range` from the cursor of its last page on.  A cursor from a client may be
+// anything but empty: the rest never reaches out of the range.
+Range continue_range(const Range& range, Bytes cursor, bool reverse);
 
 }  // namespace kvstore::kv

@@ -55,6 +55,7 @@ class StateMachine {
  private:
   struct Impl;
   explicit StateMachine(Store* store);
+  void publish();
 
   std::unique_ptr<Impl> impl_;
   std::atomic<uint64_t> revision_{0};

@@ -21,6 +21,11 @@ inline constexpr uint32_t kSpaceParts =
 // smaller).
 inline constexpr uint64_t kPartBytes = 1 << 20;
 
+// The longest key the state machine takes; the configured limit lies below it.
+inline constexpr uint64_t kKeyBytesMax = 64 << 10;
+// Uploads that may be open at a time; the first part of one more is answered with BUSY.
+inline constexpr uint64_t kOpenUploadsMax = 4096;
+
 struct Range {
   enum class Kind : uint8_t { kKey = 0, kUntil = 1, kPrefix = 2, kFrom = 3, kAll = 4 };
   Kind kind = Kind::kKey;

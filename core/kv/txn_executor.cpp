@@ -1,0 +1,246 @@
+#include "kv/txn_executor.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "kv/validate.hpp"
+
+namespace kvstore::kv {
+namespace {
+
+// What an item costs besides its key and value.
+constexpr uint64_t kItemBytes = 64;
+
+bool is_single(const Range& range) {
+  return range.kind == Range::Kind::kKey;
+}
+
+bool has_ranges(const std::vector<Op>& ops) {
+  return std::any_of(ops.begin(), ops.end(), [](const Op& op) { return !is_single(op.range); });
+}
+
+bool wants_value(const Op& op) {
+  if ((op.flags & (kOpKeysOnly | kOpCountOnly)) != 0) return false;
+  return op.kind == Op::Kind::kGet || (op.flags & kOpPrev) != 0;
+}
+
+}  // namespace
+
+void TxnExecutor::plan(const Txn& txn, Batch* batch, std::vector<uint32_t>* slots) {
+  for (const Compare& c : txn.compares) {
+    bool value = c.target == Compare::Target::kValue;
+    slots->push_back(is_single(c.range) ? batch->add_key(c.range.key, value) : kNoSlot);
+  }
+  for (const std::vector<Op>* ops : {&txn.then_ops, &txn.else_ops}) {
+    for (const Op& op : *ops)
+      slots->push_back(is_single(op.range) ? batch->add_key(op.range.key, wants_value(op))
+                                           : kNoSlot);
+  }
+}
+
+Status TxnExecutor::run(const Txn& txn, const uint32_t* slots, CommandResult* result) {
+  begin(txn);
+  bool done = rejected_.is_ok() && execute(txn, slots, result);
+  if (!failed_.is_ok()) return failed_;
+  if (done) {
+    commit();
+  } else {
+    roll_back();
+    result->code = rejected_.code();
+    result->message = rejected_.message();
+    result->succeeded = false;
+    result->ops.clear();
+  }
+  // Whatever uploads it named and did not use are of no use to anybody any more.
+  for (const std::vector<Op>* ops : {&txn.then_ops, &txn.else_ops}) {
+    for (const Op& op : *ops) {
+      if (op.upload_id != 0) uploads_.remove(op.upload_id, &batch_.ops());
+    }
+  }
+  result->revision = batch_.machine().revision;
+  return Status();
+}
+
+void TxnExecutor::begin(const Txn& txn) {
+  revision_ = batch_.machine().revision + 1;
+  changed_ = false;
+  result_bytes_ = 0;
+  undo_.clear();
+  deleted_.clear();
+  consumed_.clear();
+  released_.clear();
+  failed_ = Status();
+  rejected_ = validate_txn(txn);
+  ops_begin_ = batch_.ops().size();
+}
+
+bool TxnExecutor::execute(const Txn& txn, const uint32_t* slots, CommandResult* result) {
+  if (!compare_all(txn.compares, slots, &result->succeeded)) return false;
+  const std::vector<Op>& ops = result->succeeded ? txn.then_ops : txn.else_ops;
+  slots += txn.compares.size() + (result->succeeded ? 0 : txn.then_ops.size());
+  if (!check_uploads(ops)) return false;
+  if (has_ranges(ops)) {
+    if (Status s = batch_.flush(); !s) return fail(s);
+  }
+  ops_begin_ = batch_.ops().size();
+  result->ops.resize(ops.size());
+  for (size_t i = 0; i < ops.size(); i++) {
+    if (!run_op(ops[i], slots[i], &result->ops[i])) return false;
+  }
+  return true;
+}
+
+bool TxnExecutor::fail(Status status) {
+  failed_ = std::move(status);
+  return false;
+}
+
+bool TxnExecutor::reject(Code code, std::string message) {
+  rejected_ = Status(code, std::move(message));
+  return false;
+}
+
+bool TxnExecutor::check_uploads(const std::vector<Op>& ops) {
+  for (const Op& op : ops) {
+    if (op.upload_id == 0) continue;
+    const UploadRecord* upload = uploads_.find(op.upload_id);
+    if (upload == nullptr)
+      return reject(Code::kNotFound, fmt::format("there is no upload {:016x}", op.upload_id));
+    if (upload->bytes != op.upload_bytes)
+      return reject(Code::kNotFound, fmt::format("upload {:016x} holds {} of {} bytes",
+                                                 op.upload_id, upload->bytes, op.upload_bytes));
+  }
+  return true;
+}
+
+bool TxnExecutor::run_op(const Op& op, uint32_t slot, OpResult* out) {
+  out->kind = op.kind;
+  out->flags = op.flags;
+  switch (op.kind) {
+    case Op::Kind::kPut:
+      return put(op, slot, out);
+    case Op::Kind::kDelete:
+      return slot == kNoSlot ? delete_range(op, out) : delete_key(op, slot, out);
+    case Op::Kind::kGet:
+      return get(op, slot, out);
+  }
+  return false;
+}
+
+bool TxnExecutor::put(const Op& op, uint32_t number, OpResult* out) {
+  Slot& slot = batch_.slot(number);
+  if (slot.present && (op.flags & kOpPrev) != 0 && !add_item(slot.key, slot.record, op.flags, out))
+    return false;
+  Record record;
+  record.create_revision = slot.present ? slot.record.create_revision : revision_;
+  record.mod_revision = revision_;
+  record.version = slot.present ? slot.record.version + 1 : 1;
+  record.upload_id = op.upload_id;
+  record.value = op.value;
+  record.value_bytes = op.upload_id != 0 ? op.upload_bytes : op.value.size();
+  if (op.upload_id != 0) consumed_.push_back(op.upload_id);
+  if (slot.present) release(slot.record);
+  change(number);
+  slot.present = true;
+  slot.record = record;
+  batch_.ops().push_back(
+      {WriteOp::Kind::kPut, kSpaceUser, std::string(slot.key), encode_record(record)});
+  out->count = 1;
+  changed_ = true;
+  return true;
+}
+
+bool TxnExecutor::delete_key(const Op& op, uint32_t number, OpResult* out) {
+  Slot& slot = batch_.slot(number);
+  if (!slot.present) return true;
+  if ((op.flags & kOpPrev) != 0 && !add_item(slot.key, slot.record, op.flags, out)) return false;
+  release(slot.record);
+  change(number);
+  slot.present = false;
+  batch_.ops().push_back({WriteOp::Kind::kDelete, kSpaceUser, std::string(slot.key), {}});
+  out->count = 1;
+  changed_ = true;
+  return true;
+}
+
+bool TxnExecutor::delete_range(const Op& op, OpResult* out) {
+  KeyInterval interval(op.range);
+  bool done = walk(interval, false, false, [&](Bytes key, const Record& record) {
+    out->count++;
+    release(record);
+    return (op.flags & kOpPrev) == 0 || add_item(key, record, op.flags, out);
+  });
+  if (!done) return false;
+  if (out->count == 0) return true;
+  for (uint32_t i = 0; i < batch_.slot_count(); i++) {
+    Slot& slot = batch_.slot(i);
+    if (!slot.present || !interval.contains(slot.key)) continue;
+    change(i);
+    slot.present = false;
+  }
+  batch_.ops().push_back({WriteOp::Kind::kDeleteRange, kSpaceUser, interval.lower, interval.upper});
+  deleted_.push_back(std::move(interval));
+  changed_ = true;
+  return true;
+}
+
+bool TxnExecutor::get(const Op& op, uint32_t number, OpResult* out) {
+  bool count_only = (op.flags & kOpCountOnly) != 0;
+  if (number != kNoSlot) {
+    const Slot& slot = batch_.slot(number);
+    if (!slot.present) return true;
+    out->count = 1;
+    return count_only || add_item(slot.key, slot.record, op.flags, out);
+  }
+  bool reverse = (op.flags & kOpReverse) != 0;
+  return walk(KeyInterval(op.range), reverse, count_only, [&](Bytes key, const Record& record) {
+    if (!count_only && op.limit != 0 && out->count == op.limit) {
+      out->more = true;
+      return false;
+    }
+    out->count++;
+    return count_only || add_item(key, record, op.flags, out);
+  });
+}
+
+bool TxnExecutor::add_item(Bytes key, const Record& record, uint32_t flags, OpResult* out) {
+  Bytes value = (flags & kOpKeysOnly) != 0 ? Bytes() : record.value;
+  result_bytes_ += key.size() + value.size() + kItemBytes;
+  if (result_bytes_ > kResultBytesMax)
+    return reject(Code::kInvalid,
+                  fmt::format("the results would take more than {} bytes", kResultBytesMax));
+  out->items.push_back({std::string(key), std::string(value), record.create_revision,
+                        record.mod_revision, record.version, record.lease, record.value_bytes});
+  return true;
+}
+
+void TxnExecutor::change(uint32_t number) {
+  const Slot& slot = batch_.slot(number);
+  undo_.push_back({number, slot.present, slot.record});
+}
+
+void TxnExecutor::release(const Record& record) {
+  if (!record.in_parts()) return;
+  remove_parts(record.upload_id, &batch_.ops());
+  released_.push_back(record.upload_id);
+}
+
+void TxnExecutor::commit() {
+  if (changed_) batch_.machine().revision = revision_;
+  for (uint64_t id : consumed_) uploads_.consume(id, &batch_.ops());
+  for (uint64_t id : released_) uploads_.set_in_use(id, false);
+}
+
+void TxnExecutor::roll_back() {
+  for (size_t i = undo_.size(); i-- > 0;) {
+    Slot& slot = batch_.slot(undo_[i].slot);
+    slot.present = undo_[i].present;
+    slot.record = undo_[i].record;
+  }
+  std::vector<WriteOp>& ops = batch_.ops();
+  if (ops.size() > ops_begin_)
+    ops.erase(ops.begin() + static_cast<ptrdiff_t>(ops_begin_), ops.end());
+}
+
+}  // namespace kvstore::kv

@@ -1,0 +1,92 @@
+#include "kv/validate.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace kvstore::kv {
+namespace {
+
+Status invalid(std::string what) {
+  return Status(Code::kInvalid, std::move(what));
+}
+
+uint32_t known_flags(Op::Kind kind) {
+  switch (kind) {
+    case Op::Kind::kPut:
+    case Op::Kind::kDelete:
+      return kOpPrev | kOpKeysOnly;
+    case Op::Kind::kGet:
+      return kOpKeysOnly | kOpCountOnly | kOpReverse;
+  }
+  return 0;
+}
+
+Status check_put(const Op& op) {
+  if (op.range.kind != Range::Kind::kKey) return invalid("a put takes a single key");
+  if (op.value.size() > kPartBytes)
+    return invalid(fmt::format("a value above {} bytes must be uploaded in parts", kPartBytes));
+  if (op.upload_id != 0 && !op.value.empty())
+    return invalid("a put takes either a value or an upload");
+  if (op.upload_id == 0 && op.upload_bytes != 0) return invalid("upload_bytes without an upload");
+  return Status();
+}
+
+Status check_op(const Op& op) {
+  if (Status s = validate_range(op.range); !s) return s;
+  if ((op.flags & ~known_flags(op.kind)) != 0)
+    return invalid(fmt::format("flags {:#x} do not fit this operation", op.flags));
+  if (op.kind == Op::Kind::kPut) return check_put(op);
+  if (op.upload_id != 0 || op.upload_bytes != 0) return invalid("only a put takes an upload");
+  return Status();
+}
+
+Status check_branch(const std::vector<Op>& ops, const char* name) {
+  std::vector<Bytes> put_keys;
+  for (size_t i = 0; i < ops.size(); i++) {
+    if (Status s = check_op(ops[i]); !s)
+      return invalid(fmt::format("{}[{}]: {}", name, i, s.message()));
+    if (ops.size() > 1 && ops[i].kind == Op::Kind::kPut) put_keys.push_back(ops[i].range.key);
+  }
+  std::sort(put_keys.begin(), put_keys.end());
+  if (std::adjacent_find(put_keys.begin(), put_keys.end()) != put_keys.end())
+    return invalid(fmt::format("{}: a key is put twice", name));
+  return Status();
+}
+
+Status check_uploads(const Txn& txn) {
+  std::vector<uint64_t> ids;
+  for (const std::vector<Op>* ops : {&txn.then_ops, &txn.else_ops}) {
+    for (const Op& op : *ops) {
+      if (op.upload_id != 0) ids.push_back(op.upload_id);
+    }
+  }
+  std::sort(ids.begin(), ids.end());
+  if (std::adjacent_find(ids.begin(), ids.end()) != ids.end())
+    return invalid("an upload is named twice");
+  return Status();
+}
+
+}  // namespace
+
+Status validate_range(const Range& range) {
+  if (range.kind == Range::Kind::kKey && range.key.empty()) return invalid("the key is empty");
+  if (range.key.size() > kKeyBytesMax || range.end.size() > kKeyBytesMax)
+    return invalid(fmt::format("a key is longer than {} bytes", kKeyBytesMax));
+  if (range.kind == Range::Kind::kUntil && range.end.empty())
+    return invalid("the range has no end");
+  return Status();
+}
+
+Status validate_txn(const Txn& txn) {
+  for (size_t i = 0; i < txn.compares.size(); i++) {
+    if (Status s = validate_range(txn.compares[i].range); !s)
+      return invalid(fmt::format("compares[{}]: {}", i, s.message()));
+  }
+  if (Status s = check_branch(txn.then_ops, "then"); !s) return s;
+  if (Status s = check_branch(txn.else_ops, "else"); !s) return s;
+  return check_uploads(txn);
+}
+
+}  // namespace kvstore::kv
