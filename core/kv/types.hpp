@@ -16,6 +16,7 @@ inline constexpr uint32_t kSpaceUser = 0;    // key -> Record
 inline constexpr uint32_t kSpaceSystem = 1;  // the machine's own data
 inline constexpr uint32_t kSpaceParts =
     2;  // be64(upload id) + be32(part) -> bytes of a large value
+inline constexpr uint32_t kSpaceCount = 3;
 
 // The largest value stored in one piece and the size of a large value's parts (the last may be
 // smaller).

@@ -15,7 +15,7 @@
 
 namespace kvstore::wire {
 
-// Travels as the stream's opaque header.
+// Travels as the stream's opaque header, closed by a checksum.
 struct SnapshotHeader {
   uint64_t term = 0;  // the sender's, as leader
   uint64_t from = 0;
@@ -23,10 +23,14 @@ struct SnapshotHeader {
   raft::SnapshotMeta meta;
 };
 std::string encode_snapshot_header(const SnapshotHeader& header);
+// CORRUPT for anything malformed, a sender of id 0 or a last entry of a term above the sender's;
+// UNSUPPORTED for a newer format.
 Result<SnapshotHeader> decode_snapshot_header(Bytes bytes);
 
-// No chunk is larger than this plus one pair.
+// A chunk is at most this large, or one pair alone.
 inline constexpr size_t kSnapshotChunkBytes = 256 << 10;
+// The largest pair: the longest key and the largest stored value with what is around them.
+inline constexpr size_t kSnapshotPairBytesMax = (1 << 20) + (128 << 10);
 
 // Writes all spaces of a view as chunks to `sink`, which may block; its error stops the walk and is
 // returned. The bytes depend only on the content, not on the engine that holds it.
@@ -44,23 +48,30 @@ class SnapshotReader {
  public:
   using Sink = std::function<Status(std::span<const SnapshotPair>)>;
   explicit SnapshotReader(Sink sink) : sink_(std::move(sink)) {}
-  // CORRUPT for a wrong checksum, order (pairs must ascend), size or anything behind the trailer.
+  // CORRUPT for a wrong checksum, order (pairs must ascend), size or anything behind the trailer;
+  // UNSUPPORTED for a newer version of the stream.
   Status feed(Bytes piece);
   // CORRUPT unless the trailer was seen and its counts agree.
   Status finish();
+  // Pairs delivered, and the bytes of their keys and values.
   uint64_t pairs() const { return pairs_; }
   uint64_t bytes() const { return bytes_; }
 
  private:
-  Status take_frames();
+  Status take(Bytes* piece);
+  Status next_frame_bytes(Bytes piece, size_t* bytes) const;
+  Status take_unit(Bytes unit);
   Status take_chunk(Bytes body);
+  Status take_trailer(Bytes body);
+  Status check_order(const SnapshotPair& pair, const SnapshotPair* before) const;
 
   Sink sink_;
-  std::string buffer_;
+  std::string buffer_;  // the beginning of a unit that is not complete yet
   Status failed_;
-  uint32_t chain_ = 0;  // checksum over all chunks so far
+  uint32_t chain_ = 0;  // checksum over all frames so far
   uint64_t pairs_ = 0;
   uint64_t bytes_ = 0;
+  bool started_ = false;
   bool trailer_seen_ = false;
   uint32_t last_space_ = 0;
   std::string last_key_;
