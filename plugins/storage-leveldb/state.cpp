@@ -1,7 +1,5 @@
 #include "state.hpp"
 
-#include <filesystem>
-
 #include <kvstore/sdk/slice.hpp>
 #include <kvstore/sdk/storage_rules.hpp>
 
@@ -37,31 +35,23 @@ bool has_ranges(const kvs_kv_batch& batch) {
 
 }  // namespace
 
-Generation::~Generation() {
-  db_.reset();
-  if (!obsolete_.load()) return;
-  // Whatever is left over is removed as garbage at the next open.
-  std::error_code ignored;
-  std::filesystem::remove_all(dir_, ignored);
-}
-
 State::State(const kvs_host* host, const kvs_storage_options& options)
     : host_(host),
       dir_(options, kTag),
       options_(parse_options(options.config_json, Role::kState)),
       generations_(dir_.path(), kTag.engine) {
-  uint64_t number = generations_.current();
+  const uint64_t number = generations_.current();
   if (number == 0 && !dir_.is_new()) throw corrupt("CURRENT is missing in " + dir_.path());
   generations_.remove_others(number);
   const bool create = number == 0;
-  if (create) number = generations_.allocate();
-  current_ =
-      std::make_shared<Generation>(host, number, generations_.path(number), options_, create);
+  sdk::GenerationDir dir = create ? generations_.create() : generations_.open(number);
+  current_ = std::make_shared<Generation>(host, std::move(dir), options_, create);
   if (create) {
     leveldb::WriteBatch batch;
     batch.Put(to_leveldb(kAppliedKey), encode_applied(applied_));
     current_->db().write(&batch, true);
-    generations_.set_current(number);
+    current_->dir().keep();
+    generations_.set_current(current_->dir().number());
   }
   recover(*current_);
   if (dir_.is_new()) dir_.finish_create();
@@ -148,7 +138,7 @@ std::string State::stats() {
   uint64_t bytes = 0;
   db.raw().GetApproximateSizes(&all, 1, &bytes);
   return nlohmann::json{{"engine", "leveldb"},
-                        {"generation", generation->number()},
+                        {"generation", generation->dir().number()},
                         {"table_files", files},
                         {"table_bytes", bytes},
                         {"memory_bytes", db.property("leveldb.approximate-memory-usage")},
@@ -164,11 +154,7 @@ std::shared_ptr<Generation> State::pin(std::optional<Snapshot>* snapshot) {
 
 std::shared_ptr<Generation> State::new_generation() {
   require_writable();
-  const uint64_t number = generations_.allocate();
-  auto next =
-      std::make_shared<Generation>(host_, number, generations_.path(number), options_, true);
-  next->set_obsolete(true);
-  return next;
+  return std::make_shared<Generation>(host_, generations_.create(), options_, true);
 }
 
 void State::commit(std::shared_ptr<Generation> next, const kvs_applied& applied) {
@@ -179,11 +165,12 @@ void State::commit(std::shared_ptr<Generation> next, const kvs_applied& applied)
   if (!meta.empty()) batch.Put(to_leveldb(kMetaKey), meta);
   next->db().write(&batch, true);
   // From here on this generation must survive, whatever happens to the pointer.
-  next->set_obsolete(false);
-  kvs_status status = latch_->write(nullptr, [&] { generations_.set_current(next->number()); });
+  next->dir().keep();
+  kvs_status status =
+      latch_->write(nullptr, [&] { generations_.set_current(next->dir().number()); });
   if (status != KVS_OK) latch_->check();
   std::lock_guard lock(mutex_);
-  current_->set_obsolete(true);
+  current_->dir().discard();
   current_ = std::move(next);
   applied_ = applied.at;
 }

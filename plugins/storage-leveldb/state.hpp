@@ -1,7 +1,6 @@
 // kvstore.state/1 on LevelDB databases, one per generation.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -19,24 +18,19 @@ namespace kvstore::storage_leveldb {
 
 extern const kvs_state_api kStateTable;
 
-// A database of the state in a directory of its own.  Shared by the State and the views on it; the
-// last owner closes it, and removes its files if it was made obsolete (or was never put in force).
+// A database of the state in a directory of its own, shared by the State and the views on it; the
+// last owner closes it, and removes its files unless it is in force.
 class Generation {
  public:
-  Generation(const kvs_host* host, uint64_t number, std::string dir, const Options& options,
-             bool create)
-      : number_(number), dir_(std::move(dir)), db_(std::in_place, host, dir_, options, create) {}
-  ~Generation();
+  Generation(const kvs_host* host, sdk::GenerationDir dir, const Options& options, bool create)
+      : dir_(std::move(dir)), db_(host, dir_.path(), options, create) {}
 
-  uint64_t number() const { return number_; }
-  Database& db() { return *db_; }
-  void set_obsolete(bool obsolete) { obsolete_.store(obsolete); }
+  sdk::GenerationDir& dir() { return dir_; }
+  Database& db() { return db_; }
 
  private:
-  uint64_t number_;
-  std::string dir_;
-  std::atomic<bool> obsolete_{false};
-  std::optional<Database> db_;
+  sdk::GenerationDir dir_;
+  Database db_;
 };
 
 // Concurrency: write(), get_many() and commits on one thread; sync(), open_view() and

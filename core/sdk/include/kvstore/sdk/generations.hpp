@@ -21,6 +21,34 @@
 
 namespace kvstore::sdk {
 
+// The directory of one generation, removed with everything in it when the object goes, unless it is
+// kept. Declare it before what has files open in it.  keep() and discard() from any thread.
+class GenerationDir {
+ public:
+  GenerationDir(uint64_t number, std::string path) : number_(number), path_(std::move(path)) {}
+  GenerationDir(GenerationDir&& other) noexcept
+      : number_(other.number_),
+        path_(std::move(other.path_)),
+        discard_(other.discard_.exchange(false)) {}
+  GenerationDir& operator=(GenerationDir&&) = delete;
+  ~GenerationDir() {
+    if (!discard_.load()) return;
+    // Whatever is left over is removed as garbage at the next open.
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  uint64_t number() const { return number_; }
+  const std::string& path() const { return path_; }
+  void keep() { discard_.store(false); }
+  void discard() { discard_.store(true); }
+
+ private:
+  uint64_t number_;
+  std::string path_;
+  std::atomic<bool> discard_{false};
+};
+
 // Concurrency: allocate() from any thread; the rest under the caller's exclusion.
 class Generations {
  public:
@@ -32,14 +60,16 @@ class Generations {
     }
   }
 
-  // The absolute path of a generation's directory.
-  std::string path(uint64_t number) const { return data_dir_ + "/" + name(number); }
+  // The directory of an existing generation, to be kept.
+  GenerationDir open(uint64_t number) const { return GenerationDir(number, path(number)); }
 
-  // A number that no directory has; the directory is created, durably.
-  uint64_t allocate() {
-    uint64_t number = ++newest_;
-    create_dirs(path(number));
-    return number;
+  // A new directory under a number that none has, to be discarded unless keep() is called.
+  GenerationDir create() {
+    const uint64_t number = ++newest_;
+    GenerationDir dir(number, path(number));
+    dir.discard();
+    create_dirs(dir.path());
+    return dir;
   }
 
   // The generation in force, 0 when none was ever set.  A pointer to nothing is CORRUPT.
@@ -57,11 +87,11 @@ class Generations {
 
   // Puts a generation in force, atomically and durably.  Its database must be durable.
   void set_current(uint64_t number) {
-    sync_dir(data_dir_);
     write_file_durably(data_dir_, "CURRENT", name(number) + "\n");
   }
 
-  // Removes every generation but `keep` (0: all).  Call at open, with the instance locked.
+  // Removes every generation's directory but `keep` (0: all).  Call at open, with the instance
+  // locked.
   void remove_others(uint64_t keep) {
     for (const auto& entry : std::filesystem::directory_iterator(data_dir_)) {
       uint64_t number = number_of(entry.path().filename().string());
@@ -70,6 +100,8 @@ class Generations {
   }
 
  private:
+  std::string path(uint64_t number) const { return data_dir_ + "/" + name(number); }
+
   std::string name(uint64_t number) const {
     char digits[32];
     std::snprintf(digits, sizeof digits, "%06llu", static_cast<unsigned long long>(number));
