@@ -29,7 +29,9 @@ const char* RaftNode::Impl::flaw_of(const Message& message) const {
   if (!message.from || message.from == options_.id) return "its sender is impossible";
   if (message.type < MessageType::kPreVote || message.type > MessageType::kTimeoutNow)
     return "its type is unknown";
-  if (message.term.value == 0) return "term 0 sends nothing";
+  // Before the first election there is only a pre-vote to refuse.
+  if (message.term.value == 0 && message.type != MessageType::kPreVoteReply)
+    return "nobody leads or campaigns in term 0";
   if (message.term > term_ && message.term.value - term_.value > kTermJumpMax)
     return "its term is too far ahead";
   const Index highest = std::max(
