@@ -1,0 +1,142 @@
+// put, get, list, delete.
+#include "commands.hpp"
+#include "display.hpp"
+#include "exit_code.hpp"
+#include "json_out.hpp"
+#include "value_io.hpp"
+
+namespace kvstore::cli {
+namespace {
+
+constexpr size_t kListValueColumns = 60;
+
+int get_to_file(const Options& options, client::Client& client, Io& io) {
+  FileOutput file(options.output);
+  if (auto error = file.open()) return fail_locally(options, io, *error);
+  auto result = client.get(options.key, options.read, [&](uint64_t offset, std::string_view bytes) {
+    return file.write(offset, bytes);
+  });
+  if (!result && !file.error().empty()) return fail_locally(options, io, file.error());
+  if (!result) return fail(options, io, result.error());
+  if (auto error = file.commit()) return fail_locally(options, io, *error);
+  if (options.format == Format::kJson) {
+    Json document = Json::object();
+    add_key(document, options.key);
+    document["mod_revision"] = result->item.mod_revision;
+    document["bytes"] = file.bytes();
+    document["output"] = options.output;
+    print_json(document, io.out);
+  } else {
+    io.out << "OK " << file.bytes() << " bytes in " << escape(options.output) << '\n';
+  }
+  return kExitDone;
+}
+
+int get_raw(const Options& options, client::Client& client, Io& io) {
+  uint64_t written = 0;
+  bool interrupted = false;
+  auto result = client.get(options.key, options.read, [&](uint64_t offset, std::string_view bytes) {
+    interrupted = offset != written;
+    if (interrupted) return false;
+    io.out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    written += bytes.size();
+    return io.out.good();
+  });
+  if (interrupted) {
+    return fail_locally(options, io,
+                        "the read was interrupted after " + std::to_string(written) + " bytes");
+  }
+  return result ? kExitDone : fail(options, io, result.error());
+}
+
+void add_row(const client::Item& item, Table& table) {
+  table.add({{escape(item.key), Colour::kStrong},
+             {std::to_string(item.mod_revision)},
+             {std::to_string(item.version)},
+             {item.value_omitted ? "(" + std::to_string(item.value_bytes) + " bytes)"
+                                 : shorten(item.value, kListValueColumns)}});
+}
+
+}  // namespace
+
+int run_put(const Options& options, client::Client& client, Io& io) {
+  std::string error;
+  const auto input = options.file.empty() ? ValueInput::of(options.value)
+                                          : ValueInput::open(options.file, io.in, error);
+  if (!input) return fail_locally(options, io, error);
+  const auto result = client.put(options.key, input->source(), options.condition);
+  if (!result) return fail(options, io, result.error());
+  if (options.format == Format::kJson) {
+    Json document = Json::object();
+    add_key(document, options.key);
+    document["revision"] = result->revision;
+    print_json(document, io.out);
+  } else {
+    io.out << "OK revision " << result->revision << '\n';
+  }
+  return kExitDone;
+}
+
+int run_get(const Options& options, client::Client& client, Io& io) {
+  if (!options.output.empty()) return get_to_file(options, client, io);
+  if (options.raw) return get_raw(options, client, io);
+  const auto result = client.get(options.key, options.read);
+  if (!result) return fail(options, io, result.error());
+  if (options.format == Format::kJson) {
+    print_json(item_document(result->item, true), io.out);
+  } else {
+    const std::string& value = result->item.value;
+    io.out << (is_text(value, true) ? value : escape(value)) << '\n';
+  }
+  return kExitDone;
+}
+
+int run_list(const Options& options, client::Client& client, Io& io) {
+  const bool json = options.format == Format::kJson;
+  const bool keys_only = options.list.keys_only;
+  Json items = Json::array();
+  Table table({"KEY", "REVISION", "VERSION", "VALUE"});
+  const auto result = client.list(options.list, [&](const client::Item& item) {
+    if (json) {
+      items.push_back(item_document(item, !keys_only));
+    } else if (keys_only) {
+      io.out << escape(item.key) << '\n';
+    } else {
+      add_row(item, table);
+    }
+    return io.out.good();
+  });
+  if (!result) return fail(options, io, result.error());
+  if (json) {
+    print_json({{"items", std::move(items)},
+                {"count", result->count},
+                {"more", result->more},
+                {"revision", result->info.revision}},
+               io.out);
+    return kExitDone;
+  }
+  if (!keys_only && result->count > 0) table.print(io.out, io.colours);
+  if (result->count == 0) io.err << "no keys\n";
+  if (result->more) io.err << "there are more keys: raise --limit\n";
+  return kExitDone;
+}
+
+int run_delete(const Options& options, client::Client& client, Io& io) {
+  const auto result = client.del(options.key, options.condition);
+  if (!result) return fail(options, io, result.error());
+  if (result->deleted == 0) {
+    return fail(options, io, {client::ErrorKind::kNotFound, "not_found", "no such key", 200});
+  }
+  if (options.format == Format::kJson) {
+    Json document = Json::object();
+    add_key(document, options.key);
+    document["deleted"] = result->deleted;
+    document["revision"] = result->info.revision;
+    print_json(document, io.out);
+  } else {
+    io.out << "OK revision " << result->info.revision << '\n';
+  }
+  return kExitDone;
+}
+
+}  // namespace kvstore::cli

@@ -1,0 +1,253 @@
+#include "options.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include <CLI/CLI.hpp>
+
+#include "exit_code.hpp"
+
+namespace kvstore::cli {
+namespace {
+
+constexpr const char* kProgram = "kvstore-client";
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 not found or condition failed, 2 usage, 3 unreachable or no leader,\n"
+    "4 outcome unknown, 5 refused.";
+
+struct CommandName {
+  Command command;
+  const char* name;
+};
+constexpr CommandName kNames[] = {
+    {Command::kPut, "put"},
+    {Command::kGet, "get"},
+    {Command::kList, "list"},
+    {Command::kDelete, "delete"},
+    {Command::kClusterStatus, "cluster-status"},
+    {Command::kHealth, "health"},
+    {Command::kMemberAdd, "member add"},
+    {Command::kMemberRemove, "member remove"},
+    {Command::kMemberList, "member list"},
+    {Command::kTransferLeader, "transfer-leader"},
+    {Command::kMetrics, "metrics"},
+};
+
+// What the parser fills; checked and converted afterwards.
+struct Parsed {
+  Options options;
+  std::string servers = "http://127.0.0.1:8081";
+  std::string protocol = "http";
+  std::string format = "table";
+  std::string timeout = "5s";
+  std::string consistency = "linearizable";
+  CLI::Option* value_option = nullptr;
+};
+
+// The parser itself would take "-1" for a very large number.
+std::string check_whole_number(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? "" : "'" + text + "' is no whole number";
+}
+
+CLI::App& add_command(CLI::App& parent, Parsed& parsed, Command command, const std::string& name,
+                      const std::string& description) {
+  CLI::App* app = parent.add_subcommand(name, description);
+  app->fallthrough();  // options of the program may follow the command
+  app->callback([&parsed, command] { parsed.options.command = command; });
+  return *app;
+}
+
+void add_read_options(CLI::App& app, Parsed& parsed) {
+  app.add_option("--consistency", parsed.consistency, "linearizable, lease or stale")
+      ->check(CLI::IsMember({"linearizable", "lease", "stale"}))
+      ->type_name("LEVEL")
+      ->capture_default_str();
+}
+
+void add_if_revision(CLI::App& app, Parsed& parsed) {
+  app.add_option("--if-revision", parsed.options.condition.mod_revision,
+                 "Only if the key's current mod_revision is this one")
+      ->check(check_whole_number)
+      ->type_name("N");
+}
+
+void add_key(CLI::App& app, Parsed& parsed) {
+  app.add_option("KEY", parsed.options.key, "The key")->required()->type_name("");
+}
+
+void add_key_commands(CLI::App& app, Parsed& parsed) {
+  Options& options = parsed.options;
+  CLI::App& put = add_command(app, parsed, Command::kPut, "put", "Store a value under a key");
+  add_key(put, parsed);
+  parsed.value_option = put.add_option("VALUE", options.value, "The value; - reads standard input");
+  parsed.value_option->type_name("");
+  put.add_option("--file", options.file, "Read the value from this file; - reads standard input")
+      ->excludes(parsed.value_option)
+      ->type_name("PATH");
+  add_if_revision(put, parsed);
+  put.add_flag("--if-absent", options.condition.absent, "Only if the key does not exist");
+
+  CLI::App& get = add_command(app, parsed, Command::kGet, "get", "Print the value of a key");
+  add_key(get, parsed);
+  get.add_flag("--raw", options.raw, "Print the bytes as they are, without a newline");
+  get.add_option("--output", options.output, "Write the bytes to this file")->type_name("FILE");
+  add_read_options(get, parsed);
+
+  CLI::App& list = add_command(app, parsed, Command::kList, "list", "List keys in byte order");
+  list.add_option("--prefix", options.list.prefix, "Only keys that begin so");
+  list.add_option("--limit", options.list.limit, "At most this many; 0: all")
+      ->check(check_whole_number)
+      ->type_name("N")
+      ->capture_default_str();
+  list.add_flag("--keys-only", options.list.keys_only, "Keys without their values");
+  add_read_options(list, parsed);
+
+  CLI::App& del = add_command(app, parsed, Command::kDelete, "delete", "Delete a key");
+  add_key(del, parsed);
+  add_if_revision(del, parsed);
+}
+
+void add_cluster_commands(CLI::App& app, Parsed& parsed) {
+  Options& options = parsed.options;
+  add_command(app, parsed, Command::kClusterStatus, "cluster-status",
+              "Show the leader, the members and how far they are");
+  add_command(app, parsed, Command::kHealth, "health", "Show whether the node can serve");
+  const auto add_name = [&](CLI::App& command) {
+    command.add_option("NAME", options.node_id, "The node's name (its --node-id)")
+        ->required()
+        ->type_name("");
+  };
+
+  CLI::App* member = app.add_subcommand("member", "Add, remove or list members");
+  member->fallthrough()->require_subcommand(1);
+  CLI::App& add = add_command(*member, parsed, Command::kMemberAdd, "add", "Admit a node");
+  add_name(add);
+  add.add_option("ADDRESS", options.address, "Its Raft address, HOST:PORT")
+      ->required()
+      ->type_name("");
+  add.add_flag("--learner", options.learner, "Keep it without a vote");
+  CLI::App& remove =
+      add_command(*member, parsed, Command::kMemberRemove, "remove", "Remove a node for good");
+  add_name(remove);
+  remove.add_flag("--force", options.force, "Even if the rest may lose its quorum");
+  add_command(*member, parsed, Command::kMemberList, "list", "List the members");
+
+  add_name(add_command(app, parsed, Command::kTransferLeader, "transfer-leader",
+                       "Hand leadership over to a member"));
+  add_command(app, parsed, Command::kMetrics, "metrics", "Print the node's Prometheus metrics");
+}
+
+void add_program_options(CLI::App& app, Parsed& parsed) {
+  app.set_version_flag("--version", std::string(kProgram) + " " + KVS_VERSION);
+  app.set_help_flag("--help,-h", "Print this help");
+  app.add_option("--server", parsed.servers, "Servers to try, separated by commas")
+      ->envname("KVSTORE_SERVER")
+      ->type_name("URL[,URL]")
+      ->capture_default_str();
+  app.add_option("--protocol", parsed.protocol, "http; grpc needs a plugin")
+      ->check(CLI::IsMember({"http", "grpc"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--format", parsed.format, "table for people, json for programs")
+      ->check(CLI::IsMember({"json", "table"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--timeout", parsed.timeout, "Time for everything, such as 500ms, 2s or 1m")
+      ->type_name("DURATION")
+      ->capture_default_str();
+}
+
+std::vector<std::string> split_servers(const std::string& text) {
+  std::vector<std::string> out;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t comma = std::min(text.find(',', begin), text.size());
+    if (comma > begin) out.push_back(text.substr(begin, comma - begin));
+    begin = comma + 1;
+  }
+  return out;
+}
+
+// Converts what the parser took as text.  Empty: done; otherwise the usage error.
+std::string convert(Parsed& parsed) {
+  Options& options = parsed.options;
+  if (parsed.protocol == "grpc") {
+    return "--protocol grpc needs the plugin api-grpc, which does not exist yet; use http";
+  }
+  options.format = parsed.format == "json" ? Format::kJson : Format::kTable;
+  options.servers = split_servers(parsed.servers);
+  const auto timeout = parse_duration(parsed.timeout);
+  if (!timeout) {
+    return "--timeout: '" + parsed.timeout + "' is no duration from 1ms to 1h, such as 500ms or 2s";
+  }
+  options.timeout = *timeout;
+  if (parsed.consistency == "lease") options.read.consistency = client::Consistency::kLease;
+  if (parsed.consistency == "stale") options.read.consistency = client::Consistency::kStale;
+  options.list.read = options.read;
+  if (options.command == Command::kPut && parsed.value_option->count() == 0) {
+    if (options.file.empty()) return "put: VALUE or --file is required";
+    options.value.clear();
+  } else if (options.command == Command::kPut && options.value == "-") {
+    options.file = "-";
+  }
+  if (options.raw && (options.format == Format::kJson || !options.output.empty())) {
+    return "get: --raw excludes --format json and --output";
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string Options::title() const {
+  std::string out;
+  for (const auto& [known, name] : kNames) {
+    if (known == command) out = name;
+  }
+  const std::string& subject = key.empty() ? node_id : key;
+  return subject.empty() ? out : out + " " + subject;
+}
+
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end == text.data()) return std::nullopt;
+  const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
+  constexpr uint64_t kMax = 3'600'000;
+  uint64_t scale = 0;
+  if (unit == "ms") scale = 1;
+  if (unit == "s" || unit.empty()) scale = 1000;
+  if (unit == "m") scale = 60'000;
+  if (unit == "h") scale = kMax;
+  if (scale == 0 || number == 0 || number > kMax / scale) return std::nullopt;
+  return std::chrono::milliseconds(number * scale);
+}
+
+std::variant<Options, int> parse_options(int argc, const char* const* argv, std::ostream& out,
+                                         std::ostream& err) {
+  CLI::App app("Talks to a kvstore cluster over HTTP.", kProgram);
+  Parsed parsed;
+  app.require_subcommand(1);
+  app.footer(kExitCodes);
+  add_program_options(app, parsed);
+  add_key_commands(app, parsed);
+  add_cluster_commands(app, parsed);
+  std::string problem;
+  try {
+    app.parse(argc, argv);
+    problem = convert(parsed);
+  } catch (const CLI::ParseError& e) {
+    if (e.get_exit_code() == 0) {
+      app.exit(e, out, err);
+      return kExitDone;
+    }
+    const auto rest = app.remaining();
+    const bool unknown_command = app.get_subcommands().empty() && !rest.empty();
+    problem = unknown_command ? "unknown command or option '" + rest.front() + "'" : e.what();
+  }
+  if (problem.empty()) return std::move(parsed.options);
+  err << kProgram << ": " << problem << "\nTry '" << kProgram << " --help'.\n";
+  return kExitUsage;
+}
+
+}  // namespace kvstore::cli

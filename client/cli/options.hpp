@@ -1,0 +1,65 @@
+// The command line of kvstore-client as data.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <kvstore/client/types.hpp>
+
+namespace kvstore::cli {
+
+enum class Command {
+  kPut,
+  kGet,
+  kList,
+  kDelete,
+  kClusterStatus,
+  kHealth,
+  kMemberAdd,
+  kMemberRemove,
+  kMemberList,
+  kTransferLeader,
+  kMetrics,
+};
+
+enum class Format { kTable, kJson };
+
+struct Options {
+  Command command = Command::kHealth;
+  // Of every command.
+  std::vector<std::string> servers;
+  std::chrono::milliseconds timeout{5000};
+  Format format = Format::kTable;
+  // Of some commands; the parser lets only those through that fit the command.
+  std::string key;
+  std::string value;  // "-": standard input
+  std::string file;   // put: read from here instead; "-": standard input
+  bool raw = false;
+  std::string output;
+  client::ListOptions list;
+  client::Condition condition;
+  client::ReadOptions read;
+  std::string node_id;
+  std::string address;
+  bool learner = false;
+  bool force = false;
+
+  // "put mykey", for messages.
+  std::string title() const;
+};
+
+// "500ms", "2s", "5m", "1h", or a number of seconds; from 1 ms to 1 h.  Empty: no such duration.
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+
+// Options, or the exit code of a program that has said all there is to say: 0 after --help and
+// --version on `out`, 2 after a usage error on `err`.
+std::variant<Options, int> parse_options(int argc, const char* const* argv, std::ostream& out,
+                                         std::ostream& err);
+
+}  // namespace kvstore::cli

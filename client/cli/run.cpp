@@ -1,0 +1,83 @@
+#include "commands.hpp"
+#include "display.hpp"
+#include "exit_code.hpp"
+#include "json_out.hpp"
+
+namespace kvstore::cli {
+namespace {
+
+int dispatch(const Options& options, client::Client& client, Io& io) {
+  switch (options.command) {
+    case Command::kPut:
+      return run_put(options, client, io);
+    case Command::kGet:
+      return run_get(options, client, io);
+    case Command::kList:
+      return run_list(options, client, io);
+    case Command::kDelete:
+      return run_delete(options, client, io);
+    case Command::kClusterStatus:
+      return run_cluster_status(options, client, io);
+    case Command::kHealth:
+      return run_health(options, client, io);
+    case Command::kMemberAdd:
+      return run_member_add(options, client, io);
+    case Command::kMemberRemove:
+      return run_member_remove(options, client, io);
+    case Command::kMemberList:
+      return run_member_list(options, client, io);
+    case Command::kTransferLeader:
+      return run_transfer_leader(options, client, io);
+    case Command::kMetrics:
+      return run_metrics(options, client, io);
+  }
+  return kExitUsage;
+}
+
+}  // namespace
+
+int fail(const Options& options, Io& io, const client::Error& error) {
+  if (options.format == Format::kJson) {
+    Json document = {{"code", error.code}, {"message", error.message}};
+    if (error.http_status != 0) document["http_status"] = error.http_status;
+    if (error.current_revision != 0) document["current_revision"] = error.current_revision;
+    print_json({{"error", std::move(document)}}, io.out);
+  }
+  io.err << "kvstore-client: " << escape(options.title()) << ": " << escape(error.message) << '\n';
+  return exit_code(error.kind);
+}
+
+int fail_locally(const Options& options, Io& io, const std::string& message) {
+  return fail(options, io, {client::ErrorKind::kCancelled, "local_failure", message});
+}
+
+int print_json_text(const Options& options, Io& io, const std::string& text) {
+  const Json document = Json::parse(text, nullptr, false);
+  if (document.is_discarded()) {
+    return fail(options, io,
+                {client::ErrorKind::kMalformedAnswer, "malformed_answer", "the answer is no JSON"});
+  }
+  print_json(document, io.out);
+  return kExitDone;
+}
+
+int run(int argc, const char* const* argv, Io& io) {
+  auto parsed = parse_options(argc, argv, io.out, io.err);
+  if (const int* code = std::get_if<int>(&parsed)) return *code;
+  const Options& options = std::get<Options>(parsed);
+  client::ClientOptions client_options;
+  client_options.servers = options.servers;
+  client_options.timeout = options.timeout;
+  auto client = client::Client::create(client_options);
+  if (!client) return fail(options, io, client.error());
+  const int code = dispatch(options, *client, io);
+  io.out.flush();
+  // A full disk behind standard output must not look like success.
+  if (!io.out) {
+    io.err << "kvstore-client: standard output cannot be written\n";
+    return kExitRefused;
+  }
+  return code;
+}
+
+}  // namespace kvstore::cli

@@ -1,0 +1,72 @@
+// The C++ client of kvstore: blocking calls over HTTP with failover between servers.
+//
+// A Client keeps one connection per server and uses it again.  Calls are blocking and bounded by
+// the timeout of the options.  Not thread-safe: one Client per thread; several Clients know nothing
+// of each other.
+//
+// Failover.  Every call goes to the server that answered last and moves on along the list.  Reads
+// are repeated with the next server on any failure.  A write is repeated only when it provably had
+// no effect: the connection could not be made, or the answer says so (committed "no", retryable).
+// A write whose answer is lost ends with kUnknownOutcome.  An answer that names the leader is
+// followed there.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <kvstore/client/result.hpp>
+#include <kvstore/client/types.hpp>
+
+namespace kvstore::client {
+
+class Client {
+ public:
+  // Checks the options; connects to nobody.  Errors: kInvalidArgument.
+  static Result<Client> create(const ClientOptions& options);
+
+  Client(Client&&) noexcept;
+  Client& operator=(Client&&) noexcept;
+  ~Client();
+
+  // Keys are 1 byte to the server's limit (4096 by default), any bytes.
+  Result<PutResult> put(std::string_view key, const ValueSource& value,
+                        const Condition& condition = {});
+  Result<PutResult> put(std::string_view key, std::string_view value,
+                        const Condition& condition = {});
+
+  // The value and all revisions; kNotFound when there is no such key.
+  Result<GetResult> get(std::string_view key, const ReadOptions& options = {});
+  // The value's bytes alone, in bounded memory.
+  Result<GetResult> get(std::string_view key, const ReadOptions& options, const ValueSink& sink);
+
+  // An absent key is no error: deleted is 0.
+  Result<DeleteResult> del(std::string_view key, const Condition& condition = {});
+
+  // Delivers keys in byte order, page by page.
+  Result<ListResult> list(const ListOptions& options, const ItemSink& sink);
+
+  Result<ClusterStatus> status();
+
+  // Admits a node and waits, within the timeout, until it takes part.
+  Result<AddResult> add_member(const std::string& name, const std::string& address, bool learner);
+
+  // kNotFound when there is no such member.  `force` overrides the protection of the quorum.
+  Result<AnswerInfo> remove_member(const std::string& name, bool force);
+
+  // Returns when `name` leads.
+  Result<AnswerInfo> transfer_leader(const std::string& name);
+
+  // The health of the first server that answers; being unhealthy is an answer, no error.
+  Result<Health> health();
+
+  // Prometheus text of the first server that answers.
+  Result<std::string> metrics();
+
+ private:
+  class Impl;
+  explicit Client(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace kvstore::client

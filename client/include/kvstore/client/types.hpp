@@ -1,0 +1,149 @@
+// What goes into and comes out of the calls of kvstore::client::Client.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kvstore::client {
+
+struct ClientOptions {
+  // Base URLs, "http://host:port" or "host:port", tried in this order.  At least one, at most 64.
+  std::vector<std::string> servers{"http://127.0.0.1:8081"};
+  // Time for one call with all its retries, 1 ms..1 h.  A large value extends it by a second per 4
+  // MiB.
+  std::chrono::milliseconds timeout{5000};
+};
+
+// Which of the servers answered, and what the store looked like to it.
+struct AnswerInfo {
+  std::string server;     // the URL that answered
+  std::string node;       // its node name, empty when the answer does not say
+  uint64_t revision = 0;  // the store's revision, 0 when the answer does not say
+};
+
+// A condition on the key that a write changes; both unset: none.
+struct Condition {
+  std::optional<uint64_t> mod_revision;  // the key's current mod_revision is this one
+  bool absent = false;                   // the key does not exist
+};
+
+enum class Consistency {
+  kLinearizable,  // sees every write acknowledged before the call
+  kLease,         // the same as long as clocks run at about the same speed; saves a round
+  kStale,         // whatever the asked node has applied
+};
+
+struct ReadOptions {
+  Consistency consistency = Consistency::kLinearizable;
+};
+
+// A value on its way up.  `read` copies bytes at `offset` into `buffer` and returns how many, 0
+// only on failure.  It is called again from offset 0 when the request is repeated with another
+// server.
+struct ValueSource {
+  uint64_t bytes = 0;
+  std::function<size_t(uint64_t offset, char* buffer, size_t capacity)> read;
+
+  // Borrows `value` until the call returns.
+  static ValueSource of(std::string_view value);
+};
+
+// A value on its way down.  Offsets grow without gaps, but for a new start at 0 when the read is
+// repeated with another server.  false ends the call with kCancelled.
+using ValueSink = std::function<bool(uint64_t offset, std::string_view bytes)>;
+
+struct PutResult {
+  uint64_t revision = 0;  // of the write
+  AnswerInfo info;
+};
+
+struct DeleteResult {
+  uint64_t deleted = 0;  // 0 or 1
+  AnswerInfo info;
+};
+
+// A key with its value.  Revisions are 0 where the answer does not carry them.
+struct Item {
+  std::string key;
+  std::string value;
+  // The value's size, also where the value itself is left out: lists leave out large ones.
+  uint64_t value_bytes = 0;
+  bool value_omitted = false;
+  uint64_t create_revision = 0;
+  uint64_t mod_revision = 0;
+  uint64_t version = 0;
+  uint64_t lease = 0;
+};
+
+struct GetResult {
+  Item item;  // without the value after a read into a sink
+  AnswerInfo info;
+};
+
+struct ListOptions {
+  std::string prefix;
+  uint64_t limit = 1000;  // 0: everything
+  bool keys_only = false;
+  ReadOptions read;
+};
+
+// false ends the listing with kCancelled.
+using ItemSink = std::function<bool(const Item& item)>;
+
+struct ListResult {
+  uint64_t count = 0;  // items delivered
+  bool more = false;   // the limit ended the listing before the last key
+  AnswerInfo info;
+};
+
+struct Member {
+  std::string node_id;  // the name
+  std::string address;  // of the Raft transport
+  std::string role;     // "voter", "learner" or "pending"
+  std::string state;    // "probe", "replicate", "snapshot"; empty when unknown
+  bool is_leader = false;
+  bool healthy = false;
+  uint64_t match_index = 0;
+  uint64_t lag = 0;
+};
+
+struct ClusterStatus {
+  std::string cluster_name, cluster_id;
+  std::string node_id, role;       // of the node that answered
+  std::string leader;              // name; empty: none known
+  std::string leader_api_address;  // empty: unknown
+  uint64_t term = 0, commit_index = 0, applied_index = 0, first_index = 0, last_index = 0;
+  uint64_t revision = 0;
+  std::vector<Member> members;
+  std::string source;  // "leader", or "local" when match and lag are this node's own guess
+  std::string json;    // the whole answer
+  AnswerInfo info;
+};
+
+struct AddResult {
+  std::string node_id, address;
+  std::string state;  // "voter", "learner" or "pending": the rest happens by itself
+  std::string json;
+  AnswerInfo info;
+};
+
+struct HealthCheck {
+  std::string name;
+  bool ok = false;
+  std::string message;
+};
+
+struct Health {
+  bool ok = false;
+  std::string node_id, role;
+  std::vector<HealthCheck> checks;
+  std::string json;
+  AnswerInfo info;
+};
+
+}  // namespace kvstore::client

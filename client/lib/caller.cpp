@@ -1,0 +1,193 @@
+#include "caller.hpp"
+
+#include <algorithm>
+#include <thread>
+
+namespace kvstore::client {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr size_t kNamedLeadersMax = 16;
+constexpr int kLeaderHopsMax = 5;  // in a row, without an answer from anybody else
+constexpr milliseconds kConnectLimit{2000};
+constexpr milliseconds kBackoffFirst{50};
+constexpr milliseconds kBackoffLast{500};
+constexpr uint64_t kBytesPerSecond = uint64_t{4} << 20;
+
+std::string join(const std::vector<std::pair<std::string, std::string>>& notes) {
+  std::string out;
+  for (const auto& [server, note] : notes) {
+    out += (out.empty() ? "" : "; ") + server + ": " + note;
+  }
+  return out;
+}
+
+// Lets the server give up a little earlier than this side does: its answer tells more than silence.
+std::string with_server_timeout(const std::string& target, Clock::duration limit) {
+  const auto wait = std::chrono::duration_cast<milliseconds>(limit * 9 / 10).count();
+  const char separator = target.find('?') == std::string::npos ? '?' : '&';
+  return target + separator + "timeout=" + std::to_string(std::max<int64_t>(wait, 1)) + "ms";
+}
+
+}  // namespace
+
+// What one call has seen so far.
+struct Caller::Progress {
+  Deadline deadline;
+  milliseconds backoff = kBackoffFirst;
+  milliseconds retry_after{0};
+  size_t servers_left = 0;     // in this round
+  bool any_connected = false;  // in this round
+  int hops = 0;
+  std::optional<Error> last_refusal;  // of the last server that answered
+  std::vector<std::pair<std::string, std::string>>
+      notes;  // per server of this round: what went wrong
+  std::optional<Result<Answer>> result;
+};
+
+Caller::Caller(std::vector<Endpoint> servers, milliseconds timeout)
+    : given_count_(servers.size()), timeout_(timeout) {
+  for (auto& server : servers) connections_.emplace_back(std::move(server));
+}
+
+Result<Answer> Caller::run(const Call& call) {
+  Progress progress;
+  const uint64_t bytes = call.request.body ? call.request.body->bytes : 0;
+  progress.deadline = Clock::now() + timeout_ + milliseconds(bytes * 1000 / kBytesPerSecond);
+  while (true) {
+    progress.servers_left = connections_.size();
+    progress.any_connected = false;
+    progress.notes.clear();
+    while (progress.servers_left > 0) {
+      const Step step = attempt(call, progress);
+      if (step == Step::kFinished) return std::move(*progress.result);
+      if (step == Step::kFollowLeader) continue;
+      current_ = (current_ + 1) % connections_.size();
+      --progress.servers_left;
+    }
+    if (!progress.any_connected) {
+      return Error{ErrorKind::kUnreachable, "unreachable",
+                   "no server reachable: " + join(progress.notes)};
+    }
+    if (!wait_for_next_round(progress)) return give_up(call, progress);
+  }
+}
+
+Caller::Step Caller::attempt(const Call& call, Progress& progress) {
+  const auto now = Clock::now();
+  HttpConnection& connection = connections_[current_];
+  if (now >= progress.deadline) {
+    progress.notes.emplace_back(connection.endpoint().url(), "not asked, no time left");
+    return Step::kNextServer;
+  }
+  // One silent server must not use up the time of the others.  A write waits for its answer
+  // instead, because a lost answer leaves its outcome open.
+  const auto share = (progress.deadline - now) / static_cast<int64_t>(progress.servers_left);
+  const Deadline connect_deadline = now + std::min<Clock::duration>(share, kConnectLimit);
+  const bool patient = call.is_write || progress.servers_left == 1;
+  const Deadline deadline = patient ? progress.deadline : now + share;
+  HttpRequest request = call.request;
+  request.target = with_server_timeout(request.target, deadline - now);
+  Exchange exchange = connection.exchange(request, connect_deadline, deadline);
+  return judge_exchange(call, exchange, progress);
+}
+
+Caller::Step Caller::judge_exchange(const Call& call, Exchange& exchange, Progress& progress) {
+  const Endpoint& endpoint = connections_[current_].endpoint();
+  if (exchange.end != ExchangeEnd::kNotConnected) progress.any_connected = true;
+  const auto finish = [&](Result<Answer> result) {
+    progress.result = std::move(result);
+    return Step::kFinished;
+  };
+  switch (exchange.end) {
+    case ExchangeEnd::kAnswered: {
+      const int status = exchange.response.status;
+      if (status / 100 != 2 && status != call.accepted_status) {
+        return judge_refusal(call, exchange.response, progress);
+      }
+      AnswerInfo info = read_info(exchange.response, endpoint);
+      return finish(Answer{std::move(exchange.response), std::move(info)});
+    }
+    case ExchangeEnd::kSinkStopped:
+      return finish(Error{ErrorKind::kCancelled, "cancelled", "stopped by the caller"});
+    case ExchangeEnd::kSourceFailed:
+      return finish(Error{ErrorKind::kCancelled, "cancelled", exchange.message});
+    case ExchangeEnd::kTooLarge:
+      return finish(Error{ErrorKind::kMalformedAnswer, "malformed_answer",
+                          endpoint.url() + ": " + exchange.message});
+    case ExchangeEnd::kTimedOut:
+    case ExchangeEnd::kConnectionLost:
+      if (call.is_write) {
+        const bool timeout = exchange.end == ExchangeEnd::kTimedOut;
+        return finish(Error{ErrorKind::kUnknownOutcome, timeout ? "timeout" : "connection_lost",
+                            "outcome unknown: " + endpoint.url() + ": " + exchange.message +
+                                " after the request was sent"});
+      }
+      break;
+    case ExchangeEnd::kNotConnected:
+      break;
+  }
+  progress.notes.emplace_back(endpoint.url(), exchange.message);
+  return Step::kNextServer;
+}
+
+Caller::Step Caller::judge_refusal(const Call& call, const HttpResponse& response,
+                                   Progress& progress) {
+  const std::string url = connections_[current_].endpoint().url();
+  Refusal refusal = read_refusal(response, call.is_write);
+  if (!refusal.retryable && !refusal.follow) {
+    progress.result = std::move(refusal.error);
+    return Step::kFinished;
+  }
+  progress.notes.emplace_back(url, refusal.error.message);
+  progress.last_refusal = std::move(refusal.error);
+  progress.retry_after = refusal.retry_after;
+  if (refusal.follow && refusal.leader && progress.hops < kLeaderHopsMax) {
+    const size_t leader = find_or_add(*refusal.leader);
+    if (leader != current_) {
+      ++progress.hops;
+      current_ = leader;
+      return Step::kFollowLeader;
+    }
+  }
+  return Step::kNextServer;
+}
+
+bool Caller::wait_for_next_round(Progress& progress) const {
+  const auto left = std::chrono::duration_cast<milliseconds>(progress.deadline - Clock::now());
+  // Retry-After is the server's guess for everybody; asking again sooner, a few times, finds a new
+  // leader.
+  const auto wait = std::min(progress.backoff, std::max(progress.retry_after, kBackoffFirst));
+  if (left <= wait) return false;
+  std::this_thread::sleep_for(wait);
+  progress.backoff = std::min(progress.backoff * 2, kBackoffLast);
+  progress.hops = 0;
+  return true;
+}
+
+Error Caller::give_up(const Call& call, const Progress& progress) const {
+  if (progress.last_refusal) {
+    Error error = *progress.last_refusal;
+    error.kind = ErrorKind::kNoLeader;
+    error.message =
+        "not possible within " + std::to_string(timeout_.count()) + " ms: " + join(progress.notes);
+    return error;
+  }
+  return {ErrorKind::kUnreachable, call.is_write ? "unreachable" : "timeout",
+          "no answer within " + std::to_string(timeout_.count()) + " ms: " + join(progress.notes)};
+}
+
+size_t Caller::find_or_add(const Endpoint& endpoint) {
+  for (size_t i = 0; i < connections_.size(); ++i) {
+    if (connections_[i].endpoint() == endpoint) return i;
+  }
+  if (connections_.size() - given_count_ >= kNamedLeadersMax) {
+    connections_.back() = HttpConnection(endpoint);
+  } else {
+    connections_.emplace_back(endpoint);
+  }
+  return connections_.size() - 1;
+}
+
+}  // namespace kvstore::client

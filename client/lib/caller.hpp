@@ -1,0 +1,52 @@
+// Sends one request to whichever server can answer it: failover, following the leader, safe
+// repetition.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include <kvstore/client/result.hpp>
+#include <kvstore/client/types.hpp>
+
+#include "answer.hpp"
+#include "http.hpp"
+
+namespace kvstore::client {
+
+struct Call {
+  HttpRequest request;
+  bool is_write = false;
+  int accepted_status = 0;  // an answer beyond 2xx that is none the less a success (503 of health)
+};
+
+struct Answer {
+  HttpResponse response;
+  AnswerInfo info;
+};
+
+class Caller {
+ public:
+  Caller(std::vector<Endpoint> servers, std::chrono::milliseconds timeout);
+
+  // Blocks until an answer, a definite error or the end of the timeout.
+  Result<Answer> run(const Call& call);
+
+ private:
+  struct Progress;
+  enum class Step { kNextServer, kFollowLeader, kFinished };
+
+  Step attempt(const Call& call, Progress& progress);
+  Step judge_exchange(const Call& call, Exchange& exchange, Progress& progress);
+  Step judge_refusal(const Call& call, const HttpResponse& response, Progress& progress);
+  bool wait_for_next_round(Progress& progress) const;
+  Error give_up(const Call& call, const Progress& progress) const;
+  size_t find_or_add(const Endpoint& endpoint);
+
+  std::vector<HttpConnection> connections_;  // the given servers, then leaders that were named
+  size_t given_count_;
+  std::chrono::milliseconds timeout_;
+  size_t current_ = 0;  // index of the server to ask next
+};
+
+}  // namespace kvstore::client

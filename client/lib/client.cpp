@@ -1,0 +1,253 @@
+#include <algorithm>
+#include <cstring>
+
+#include <kvstore/client/client.hpp>
+
+#include "caller.hpp"
+#include "codec.hpp"
+#include "text.hpp"
+
+namespace kvstore::client {
+namespace {
+
+constexpr size_t kServersMax = 64;
+constexpr uint64_t kPageItems = 1000;
+const std::string kApi = "/api/v1";
+
+Error invalid_argument(std::string message) {
+  return {ErrorKind::kInvalidArgument, "invalid_argument", std::move(message)};
+}
+
+Error malformed(const AnswerInfo& info, const std::string& what) {
+  return {ErrorKind::kMalformedAnswer, "malformed_answer",
+          info.server + ": the answer is no " + what + " (is it a kvstore server?)"};
+}
+
+std::string key_target(std::string_view key) {
+  return kApi + "/kv/" + percent_encode(key);
+}
+
+std::string quoted(uint64_t revision) {
+  return '"' + std::to_string(revision) + '"';
+}
+
+void add_condition(const Condition& condition, Headers& headers) {
+  if (condition.mod_revision) headers.emplace_back("If-Match", quoted(*condition.mod_revision));
+  if (condition.absent) headers.emplace_back("If-None-Match", "*");
+}
+
+std::string read_query(const ReadOptions& options) {
+  std::string query;
+  if (options.consistency == Consistency::kLease) query += "&consistency=lease";
+  if (options.consistency == Consistency::kStale) query += "&consistency=stale";
+  return query;
+}
+
+// "&a=1&b=2" becomes "?a=1&b=2".
+std::string with_query(const std::string& target, std::string query) {
+  if (query.empty()) return target;
+  query.front() = '?';
+  return target + query;
+}
+
+Call read_call(std::string target) {
+  Call call;
+  call.request.method = "GET";
+  call.request.target = std::move(target);
+  return call;
+}
+
+Call write_call(std::string method, std::string target) {
+  Call call;
+  call.request.method = std::move(method);
+  call.request.target = std::move(target);
+  call.is_write = true;
+  return call;
+}
+
+}  // namespace
+
+ValueSource ValueSource::of(std::string_view value) {
+  return {value.size(), [value](uint64_t offset, char* buffer, size_t capacity) {
+            const size_t count = std::min(capacity, value.size() - static_cast<size_t>(offset));
+            std::memcpy(buffer, value.data() + offset, count);
+            return count;
+          }};
+}
+
+class Client::Impl {
+ public:
+  Impl(std::vector<Endpoint> servers, std::chrono::milliseconds timeout)
+      : caller_(std::move(servers), timeout) {}
+
+  Result<Answer> run(const Call& call) { return caller_.run(call); }
+
+  Result<Answer> run_json(Call call, const Json& document) {
+    const std::string text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
+    const ValueSource body = ValueSource::of(text);
+    call.request.body = &body;
+    call.request.headers.emplace_back("Content-Type", "application/json");
+    return caller_.run(call);
+  }
+
+ private:
+  Caller caller_;
+};
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::create(const ClientOptions& options) {
+  if (options.servers.empty()) return invalid_argument("no server is given");
+  if (options.servers.size() > kServersMax) {
+    return invalid_argument("more than " + std::to_string(kServersMax) + " servers are given");
+  }
+  if (options.timeout < std::chrono::milliseconds(1) || options.timeout > std::chrono::hours(1)) {
+    return invalid_argument("the timeout is not between 1 ms and 1 h");
+  }
+  std::vector<Endpoint> endpoints;
+  for (const std::string& server : options.servers) {
+    auto endpoint = parse_endpoint(server);
+    if (!endpoint) return endpoint.error();
+    endpoints.push_back(std::move(*endpoint));
+  }
+  return Client(std::make_unique<Impl>(std::move(endpoints), options.timeout));
+}
+
+Result<PutResult> Client::put(std::string_view key, const ValueSource& value,
+                              const Condition& condition) {
+  if (key.empty()) return invalid_argument("the key is empty");
+  Call call = write_call("PUT", key_target(key));
+  call.request.headers.emplace_back("Content-Type", "application/octet-stream");
+  add_condition(condition, call.request.headers);
+  call.request.body = &value;
+  auto answer = impl_->run(call);
+  if (!answer) return answer.error();
+  return PutResult{answer->info.revision, answer->info};
+}
+
+Result<PutResult> Client::put(std::string_view key, std::string_view value,
+                              const Condition& condition) {
+  return put(key, ValueSource::of(value), condition);
+}
+
+Result<GetResult> Client::get(std::string_view key, const ReadOptions& options) {
+  if (key.empty()) return invalid_argument("the key is empty");
+  Call call = read_call(with_query(key_target(key), read_query(options)));
+  call.request.headers.emplace_back("Accept", "application/json");
+  auto answer = impl_->run(call);
+  if (!answer) return answer.error();
+  auto item = parse_item(answer->response.body);
+  if (!item) return malformed(answer->info, "key with a value");
+  return GetResult{std::move(*item), answer->info};
+}
+
+Result<GetResult> Client::get(std::string_view key, const ReadOptions& options,
+                              const ValueSink& sink) {
+  if (key.empty()) return invalid_argument("the key is empty");
+  Call call = read_call(with_query(key_target(key), read_query(options)));
+  call.request.headers.emplace_back("Accept", "application/octet-stream");
+  call.request.sink = sink;
+  auto answer = impl_->run(call);
+  if (!answer) return answer.error();
+  GetResult result;
+  result.item.key = key;
+  result.item.mod_revision = read_etag(answer->response);
+  result.info = answer->info;
+  return result;
+}
+
+Result<DeleteResult> Client::del(std::string_view key, const Condition& condition) {
+  if (key.empty()) return invalid_argument("the key is empty");
+  Call call = write_call("DELETE", key_target(key));
+  add_condition(condition, call.request.headers);
+  auto answer = impl_->run(call);
+  if (!answer) return answer.error();
+  const auto document = parse_object(answer->response.body);
+  if (!document) return malformed(answer->info, "result of a delete");
+  return DeleteResult{get_number(*document, "deleted"), answer->info};
+}
+
+Result<ListResult> Client::list(const ListOptions& options, const ItemSink& sink) {
+  ListResult result;
+  std::string cursor;
+  while (true) {
+    const uint64_t left = options.limit == 0 ? kPageItems : options.limit - result.count;
+    std::string query = read_query(options.read);
+    if (!options.prefix.empty()) query += "&prefix=" + percent_encode(options.prefix);
+    query += "&limit=" + std::to_string(std::min(left, kPageItems));
+    if (options.keys_only) query += "&keys_only=true";
+    if (!cursor.empty()) query += "&cursor=" + percent_encode(cursor);
+    auto answer = impl_->run(read_call(with_query(kApi + "/kv", std::move(query))));
+    if (!answer) return answer.error();
+    auto page = parse_page(answer->response.body);
+    if (!page) return malformed(answer->info, "list of keys");
+    result.info = answer->info;
+    for (const Item& item : page->items) {
+      if (!sink(item)) return Error{ErrorKind::kCancelled, "cancelled", "stopped by the caller"};
+      ++result.count;
+    }
+    if (page->cursor.empty()) return result;
+    if (page->cursor == cursor)
+      return malformed(answer->info, "new page (the cursor stands still)");
+    cursor = std::move(page->cursor);
+    result.more = options.limit != 0 && result.count >= options.limit;
+    if (result.more) return result;
+  }
+}
+
+Result<ClusterStatus> Client::status() {
+  auto answer = impl_->run(read_call(kApi + "/cluster/status"));
+  if (!answer) return answer.error();
+  auto status = parse_status(answer->response.body);
+  if (!status) return malformed(answer->info, "cluster status");
+  status->info = answer->info;
+  return std::move(*status);
+}
+
+Result<AddResult> Client::add_member(const std::string& name, const std::string& address,
+                                     bool learner) {
+  Json document = {{"node_id", name}, {"address", address}};
+  if (learner) document["learner"] = true;
+  auto answer = impl_->run_json(write_call("POST", kApi + "/cluster/nodes"), document);
+  if (!answer) return answer.error();
+  auto added = parse_add(answer->response.body);
+  if (!added) return malformed(answer->info, "result of adding a member");
+  added->info = answer->info;
+  return std::move(*added);
+}
+
+Result<AnswerInfo> Client::remove_member(const std::string& name, bool force) {
+  if (name.empty()) return invalid_argument("the member's name is empty");
+  const std::string target = kApi + "/cluster/nodes/" + percent_encode(name);
+  auto answer = impl_->run(write_call("DELETE", target + (force ? "?force=true" : "")));
+  if (!answer) return answer.error();
+  return answer->info;
+}
+
+Result<AnswerInfo> Client::transfer_leader(const std::string& name) {
+  auto answer = impl_->run_json(write_call("POST", kApi + "/cluster/leader"), {{"node_id", name}});
+  if (!answer) return answer.error();
+  return answer->info;
+}
+
+Result<Health> Client::health() {
+  Call call = read_call(kApi + "/health");
+  call.accepted_status = 503;
+  auto answer = impl_->run(call);
+  if (!answer) return answer.error();
+  auto health = parse_health(answer->response.body);
+  if (!health) return malformed(answer->info, "health document");
+  health->info = answer->info;
+  return std::move(*health);
+}
+
+Result<std::string> Client::metrics() {
+  auto answer = impl_->run(read_call(kApi + "/metrics"));
+  if (!answer) return answer.error();
+  return std::move(answer->response.body);
+}
+
+}  // namespace kvstore::client

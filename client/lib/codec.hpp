@@ -1,0 +1,29 @@
+// JSON documents of the HTTP API to and from the library's types.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <kvstore/client/types.hpp>
+
+#include "json.hpp"
+
+namespace kvstore::client {
+
+struct ListPage {
+  std::vector<Item> items;
+  std::string cursor;  // empty: this is the last page
+};
+
+// Empty when the text is no such document.
+std::optional<Item> parse_item(const std::string& text);
+std::optional<ListPage> parse_page(const std::string& text);
+std::optional<ClusterStatus> parse_status(const std::string& text);
+std::optional<AddResult> parse_add(const std::string& text);
+std::optional<Health> parse_health(const std::string& text);
+
+// `json` when it is an object, otherwise empty.
+std::optional<Json> parse_object(const std::string& text);
+
+}  // namespace kvstore::client

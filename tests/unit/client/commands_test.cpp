@@ -1,0 +1,249 @@
+// Goal: what each command prints as table and as JSON, and the exit code it ends with.
+// Method: the whole program runs inside the test against a scripted server.
+#include <doctest/doctest.h>
+
+#include "cli_fixture.hpp"
+
+namespace kvstore::cli {
+namespace {
+
+using test::CliResult;
+using test::error_reply;
+using test::json_reply;
+using test::Reply;
+using test::run_cli;
+using test::ScriptedServer;
+using test::SeenRequest;
+
+// Runs one command against a server that always gives this answer.
+CliResult run_with(const Reply& reply, std::vector<std::string> arguments,
+                   const std::string& input = "", bool colours = false) {
+  ScriptedServer server([&](const SeenRequest&) { return reply; });
+  for (const char* option : {"--timeout", "300ms", "--server"}) arguments.push_back(option);
+  arguments.push_back(server.url());
+  return run_cli(std::move(arguments), input, colours);
+}
+
+Reply at_revision(Reply reply, const std::string& revision) {
+  reply.headers["X-Kvstore-Revision"] = revision;
+  return reply;
+}
+
+const char* const kStatus = R"({
+  "cluster_name":"demo","cluster_id":"c1","node":{"node_id":"n2","role":"follower"},
+  "leader":{"node_id":"n1"},"term":3,"commit_index":10,"applied_index":9,"first_index":1,
+  "last_index":11,"revision":4,"source":"leader","members":[
+   {"node_id":"n1","address":"h:1","role":"voter","is_leader":true,"match_index":11,"lag":0,
+    "healthy":true,"state":"replicate"},
+   {"node_id":"n2","address":"h:2","role":"voter","is_leader":false,"match_index":9,"lag":2,
+    "healthy":false,"state":"probe"},
+   {"node_id":"n3","address":"h:3","role":"pending"}]})";
+
+TEST_CASE("put") {
+  const Reply reply = at_revision(json_reply(200, "{}"), "12");
+  const auto table = run_with(reply, {"put", "mykey", "Hello, World!"});
+  CHECK(table.code == 0);
+  CHECK(table.out == "OK revision 12\n");
+  CHECK(table.err.empty());
+  const auto json = run_with(reply, {"put", "mykey", "v", "--format", "json"});
+  CHECK(json.document() == nlohmann::json({{"key", "mykey"}, {"revision", 12}}));
+  const auto binary = run_with(reply, {"put", "\xff", "v", "--format", "json"});
+  CHECK(binary.document()["key_base64"] == "/w==");
+}
+
+TEST_CASE("put takes the value from standard input, byte for byte") {
+  std::string body;
+  ScriptedServer server([&](const SeenRequest& request) {
+    body = request.body;
+    return json_reply(200, "{}");
+  });
+  const std::string value("a\n\0b\n", 5);
+  CHECK(run_cli({"put", "k", "-", "--server", server.url()}, value).code == 0);
+  CHECK(body == value);
+  CHECK(run_cli({"put", "k", "--file", "-", "--server", server.url()}, "").code == 0);
+  CHECK(body.empty());
+}
+
+TEST_CASE("get prints the value and a newline") {
+  const auto item = [](const std::string& value) {
+    return json_reply(200, R"({"key":"k","value":")" + value + R"(","create_revision":1,)" +
+                               R"("mod_revision":2,"version":2})");
+  };
+  CHECK(run_with(item("SGVsbG8="), {"get", "k"}).out == "Hello\n");
+  CHECK(run_with(item("YQpiCQ=="), {"get", "k"}).out == "a\nb\t\n");
+  CHECK(run_with(item("/wAb"), {"get", "k"}).out == "\\xff\\x00\\x1b\n");
+  const auto json = run_with(item("/wAb"), {"get", "k", "--format", "json"}).document();
+  CHECK(json == nlohmann::json({{"key", "k"},
+                                {"value", "/wAb"},
+                                {"create_revision", 1},
+                                {"mod_revision", 2},
+                                {"version", 2}}));
+}
+
+TEST_CASE("get --raw prints the bytes and nothing else") {
+  const std::string value("\xff\0\x1b\n", 4);
+  const auto result = run_with({200, value, {}, Reply::Action::kAnswer}, {"get", "k", "--raw"});
+  CHECK(result.code == 0);
+  CHECK(result.out == value);
+}
+
+TEST_CASE("get of a missing key") {
+  const Reply reply = error_reply(404, "not_found", false, "no");
+  const auto table = run_with(reply, {"get", "k\n"});
+  CHECK(table.code == 1);
+  CHECK(table.out.empty());
+  CHECK(table.err == "kvstore-client: get k\\n: not_found happened\n");
+  const auto json = run_with(reply, {"get", "k", "--format", "json"});
+  CHECK(json.code == 1);
+  CHECK(json.document()["error"]["code"] == "not_found");
+  CHECK(json.document()["error"]["http_status"] == 404);
+}
+
+TEST_CASE("list") {
+  const Reply reply = at_revision(
+      json_reply(200, R"({"items":[{"key":"a","value":"MQ==","mod_revision":5,"version":2},
+        {"key_base64":"/w==","value":null,"value_bytes":2000000,"mod_revision":6,"version":1}]})"),
+      "9");
+  CHECK(run_with(reply, {"list"}).out ==
+        "KEY   REVISION  VERSION  VALUE\n"
+        "a     5         2        1\n"
+        "\\xff  6         1        (2000000 bytes)\n");
+  CHECK(run_with(reply, {"list", "--keys-only"}).out == "a\n\\xff\n");
+  const auto json = run_with(reply, {"list", "--format", "json"}).document();
+  CHECK(json["count"] == 2);
+  CHECK(json["more"] == false);
+  CHECK(json["revision"] == 9);
+  CHECK(json["items"][0]["value"] == "MQ==");
+  CHECK(json["items"][1]["key_base64"] == "/w==");
+  CHECK(json["items"][1]["value"].is_null());
+}
+
+TEST_CASE("list says when there is nothing, and when there is more") {
+  const auto none = run_with(json_reply(200, R"({"items":[]})"), {"list"});
+  CHECK(none.code == 0);
+  CHECK(none.out.empty());
+  CHECK(none.err == "no keys\n");
+  const Reply page = json_reply(200, R"({"items":[{"key":"a"}],"cursor":"x"})");
+  const auto more = run_with(page, {"list", "--limit", "1", "--keys-only"});
+  CHECK(more.out == "a\n");
+  CHECK(more.err == "there are more keys: raise --limit\n");
+  CHECK(run_with(page, {"list", "--limit", "1", "--format", "json"}).document()["more"] == true);
+}
+
+TEST_CASE("delete") {
+  const Reply done = at_revision(json_reply(200, R"({"deleted":1})"), "13");
+  CHECK(run_with(done, {"delete", "k"}).out == "OK revision 13\n");
+  CHECK(run_with(done, {"delete", "k", "--format", "json"}).document()["deleted"] == 1);
+  const auto absent = run_with(json_reply(200, R"({"deleted":0})"), {"delete", "k"});
+  CHECK(absent.code == 1);
+  CHECK(absent.err == "kvstore-client: delete k: no such key\n");
+}
+
+TEST_CASE("cluster-status and member list") {
+  const auto table = run_with(json_reply(200, kStatus), {"cluster-status"});
+  CHECK(table.code == 0);
+  CHECK(table.out ==
+        "cluster  demo (c1)\n"
+        "asked    n2 (follower)\n"
+        "leader   n1\n"
+        "term     3\n"
+        "log      1..11, committed 10, applied 9\n"
+        "revision 4\n"
+        "\n"
+        "NAME  ROLE     ADDRESS  STATE  MATCH  LAG  HEALTH\n"
+        "n1    leader   h:1      -      11     0    ok\n"
+        "n2    voter    h:2      probe  9      2    down\n"
+        "n3    pending  h:3      -      -      -    -\n");
+  const auto json = run_with(json_reply(200, kStatus), {"cluster-status", "--format=json"});
+  CHECK(json.document() == nlohmann::json::parse(kStatus));
+  const auto members = run_with(json_reply(200, kStatus), {"member", "list", "--format=json"});
+  CHECK(members.document()["members"].size() == 3);
+  CHECK(run_with(json_reply(200, kStatus), {"member", "list"}).out.rfind("NAME", 0) == 0);
+}
+
+TEST_CASE("health") {
+  const Reply good = json_reply(
+      200, R"({"status":"ok","node_id":"n1","role":"leader","checks":{"disk":{"ok":true}}})");
+  const auto ok = run_with(good, {"health"});
+  CHECK(ok.code == 0);
+  CHECK(ok.out == "n1 (leader): ok\n  ok    disk\n");
+  const Reply bad = json_reply(503, R"({"status":"unavailable","node_id":"n1","role":"follower",
+      "checks":{"leader":{"ok":false,"message":"none known"}}})");
+  const auto down = run_with(bad, {"health"});
+  CHECK(down.code == 1);
+  CHECK(down.out == "n1 (follower): unavailable\n  FAIL  leader: none known\n");
+  const auto json = run_with(bad, {"health", "--format", "json"});
+  CHECK(json.code == 1);
+  CHECK(json.document()["status"] == "unavailable");
+}
+
+TEST_CASE("membership") {
+  const auto add = [](const char* state) {
+    return json_reply(200,
+                      std::string(R"({"node_id":"n4","address":"h:4","state":")") + state + "\"}");
+  };
+  CHECK(run_with(add("voter"), {"member", "add", "n4", "h:4"}).out == "OK n4 voter\n");
+  CHECK(run_with(add("pending"), {"member", "add", "n4", "h:4"}).out ==
+        "OK n4 pending (joins by itself once it runs)\n");
+  CHECK(run_with(add("learner"), {"member", "add", "n4", "h:4", "--learner"}).out ==
+        "OK n4 learner\n");
+  const auto json = run_with(add("voter"), {"member", "add", "n4", "h:4", "--format=json"});
+  CHECK(json.document()["state"] == "voter");
+  CHECK(run_with(json_reply(200, "{}"), {"member", "remove", "n4"}).out == "OK n4 removed\n");
+  CHECK(run_with(json_reply(200, "{}"), {"member", "remove", "n4", "--format=json"}).document() ==
+        nlohmann::json({{"node_id", "n4"}, {"removed", true}}));
+  CHECK(run_with(json_reply(200, "{}"), {"transfer-leader", "n4"}).out == "OK n4 leads\n");
+  const auto refused =
+      run_with(error_reply(409, "quorum_loss", false, "no"), {"member", "remove", "n4"});
+  CHECK(refused.code == 5);
+  CHECK(refused.err == "kvstore-client: member remove n4: quorum_loss happened\n");
+}
+
+TEST_CASE("metrics") {
+  const Reply reply{200, "# TYPE a counter\na 1\n", {}, Reply::Action::kAnswer};
+  CHECK(run_with(reply, {"metrics"}).out == reply.body);
+  CHECK(run_with(reply, {"metrics", "--format", "json"}).document()["metrics"] == reply.body);
+}
+
+TEST_CASE("exit codes") {
+  const Reply ok = json_reply(200, "{}");
+  CHECK(run_with(ok, {"put", "k", "v"}).code == 0);
+  Reply failed = error_reply(412, "precondition_failed", false, "no");
+  failed.headers["ETag"] = "\"8\"";
+  CHECK(run_with(failed, {"put", "k", "v", "--if-revision", "7"}).code == 1);
+  CHECK(run_with(failed, {"put", "k", "v", "--if-absent", "--format=json"})
+            .document()["error"]["current_revision"] == 8);
+  CHECK(run_with(ok, {"put", "", "v"}).code == 2);
+  CHECK(run_with(error_reply(503, "no_leader", true, "no"), {"put", "k", "v"}).code == 3);
+  CHECK(run_with(error_reply(504, "indeterminate", false, "unknown"), {"put", "k", "v"}).code == 4);
+  CHECK(run_with({200, "", {}, Reply::Action::kDrop}, {"put", "k", "v"}).code == 4);
+  CHECK(run_with(error_reply(413, "too_large", false, "no"), {"put", "k", "v"}).code == 5);
+}
+
+TEST_CASE("an unreachable server is one clear line") {
+  const std::string url = test::dead_url();
+  const auto result = run_cli({"put", "mykey", "v", "--server", url});
+  CHECK(result.code == 3);
+  CHECK(result.out.empty());
+  CHECK(result.err ==
+        "kvstore-client: put mykey: no server reachable: " + url + ": connection refused\n");
+}
+
+TEST_CASE("colours only where they are wanted") {
+  const auto plain = run_with(json_reply(200, kStatus), {"cluster-status"});
+  CHECK(plain.out.find('\x1b') == std::string::npos);
+  const auto coloured = run_with(json_reply(200, kStatus), {"cluster-status"}, "", true);
+  CHECK(coloured.out.find("\x1b[32mok\x1b[0m") != std::string::npos);
+  CHECK(coloured.out.find("\x1b[31mdown\x1b[0m") != std::string::npos);
+}
+
+TEST_CASE("nothing that a server or a key says reaches the terminal as a control sequence") {
+  Reply evil = error_reply(400, "invalid", false, "no");
+  evil.body.replace(evil.body.find("invalid happened"), 7, "\\u001b[2J");
+  const auto result = run_with(evil, {"get", "\x1b[2J"});
+  CHECK(result.code == 5);
+  CHECK(result.err.find('\x1b') == std::string::npos);
+}
+
+}  // namespace
+}  // namespace kvstore::cli

@@ -1,0 +1,250 @@
+// Goal: every call of the client library sends what the HTTP API expects.
+// Method: a scripted server records the requests; each case compares one.
+#include <kvstore/client/client.hpp>
+
+#include <doctest/doctest.h>
+
+#include "scripted_server.hpp"
+
+namespace kvstore::client {
+namespace {
+
+using namespace std::string_literals;
+using test::json_reply;
+using test::Reply;
+using test::ScriptedServer;
+using test::SeenRequest;
+
+Client connect(const ScriptedServer& server) {
+  ClientOptions options;
+  options.servers = {server.url()};
+  auto client = Client::create(options);
+  REQUIRE(client);
+  return std::move(*client);
+}
+
+SeenRequest only_request(const ScriptedServer& server) {
+  const auto requests = server.requests();
+  REQUIRE(requests.size() == 1);
+  return requests[0];
+}
+
+TEST_CASE("put sends the raw value and reads the revision from the headers") {
+  ScriptedServer server([](const SeenRequest&) {
+    Reply reply = json_reply(200, R"({"key":"k","revision":7})");
+    reply.headers["X-Kvstore-Revision"] = "7";
+    reply.headers["X-Kvstore-Node"] = "node2";
+    return reply;
+  });
+  Client client = connect(server);
+  const auto result = client.put("k", "a\0b\xff"s, {});
+  REQUIRE(result);
+  CHECK(result->revision == 7);
+  CHECK(result->info.node == "node2");
+  CHECK(result->info.server == server.url());
+  const SeenRequest request = only_request(server);
+  CHECK(request.method == "PUT");
+  CHECK(request.path == "/api/v1/kv/k");
+  CHECK(request.query.empty());
+  CHECK(request.headers.at("content-type") == "application/octet-stream");
+  CHECK(request.headers.at("content-length") == "4");
+  CHECK(request.headers.at("host") == server.address());
+  CHECK(request.headers.count("if-match") == 0);
+  CHECK(request.body == "a\0b\xff"s);
+}
+
+TEST_CASE("keys are percent-encoded whole, so that no path rule changes them") {
+  ScriptedServer server([](const SeenRequest&) { return json_reply(200, "{}"); });
+  Client client = connect(server);
+  REQUIRE(client.put("a/b c%\xff\n", "v"));
+  REQUIRE(client.put("..", "v"));
+  REQUIRE(client.put("/", "v"));
+  const auto requests = server.requests();
+  REQUIRE(requests.size() == 3);
+  CHECK(requests[0].path == "/api/v1/kv/a%2Fb%20c%25%FF%0A");
+  CHECK(requests[1].path == "/api/v1/kv/%2E%2E");
+  CHECK(requests[2].path == "/api/v1/kv/%2F");
+}
+
+TEST_CASE("conditions become conditional headers") {
+  ScriptedServer server([](const SeenRequest&) { return json_reply(200, R"({"deleted":1})"); });
+  Client client = connect(server);
+  Condition revision;
+  revision.mod_revision = 12;
+  Condition absent;
+  absent.absent = true;
+  REQUIRE(client.put("k", "v", revision));
+  REQUIRE(client.put("k", "v", absent));
+  REQUIRE(client.del("k", revision));
+  const auto requests = server.requests();
+  REQUIRE(requests.size() == 3);
+  CHECK(requests[0].headers.at("if-match") == "\"12\"");
+  CHECK(requests[0].headers.count("if-none-match") == 0);
+  CHECK(requests[1].headers.at("if-none-match") == "*");
+  CHECK(requests[2].method == "DELETE");
+  CHECK(requests[2].headers.at("if-match") == "\"12\"");
+}
+
+TEST_CASE("get asks for JSON, or for the bytes when there is a sink") {
+  ScriptedServer server([](const SeenRequest& request) {
+    if (request.headers.at("accept") == "application/octet-stream") {
+      return Reply{200, "raw bytes", {{"ETag", "\"9\""}}, Reply::Action::kAnswer};
+    }
+    return json_reply(200, R"({"key":"k","value":"AP8=","create_revision":3,"mod_revision":9,)"
+                           R"("version":2})");
+  });
+  Client client = connect(server);
+  ReadOptions stale;
+  stale.consistency = Consistency::kStale;
+  const auto item = client.get("k", stale);
+  REQUIRE(item);
+  CHECK(item->item.value == "\0\xff"s);
+  CHECK(item->item.create_revision == 3);
+  CHECK(item->item.mod_revision == 9);
+  CHECK(item->item.version == 2);
+  std::string bytes;
+  const auto raw = client.get("k", {}, [&](uint64_t offset, std::string_view part) {
+    CHECK(offset == bytes.size());
+    bytes += part;
+    return true;
+  });
+  REQUIRE(raw);
+  CHECK(bytes == "raw bytes");
+  CHECK(raw->item.mod_revision == 9);
+  CHECK(server.requests()[0].query == "consistency=stale");
+  CHECK(server.requests()[1].query.empty());
+}
+
+TEST_CASE("list follows cursors up to the limit") {
+  ScriptedServer server([](const SeenRequest& request) {
+    if (request.query.find("cursor=") == std::string::npos) {
+      return json_reply(200, R"({"items":[{"key":"a","value":"MQ==","mod_revision":1},)"
+                             R"({"key_base64":"/w==","value":null,"value_bytes":5000000}],)"
+                             R"("cursor":"c/1"})");
+    }
+    return json_reply(200, R"({"items":[{"key":"z","value":""}],"cursor":"c/2"})");
+  });
+  Client client = connect(server);
+  ListOptions options;
+  options.prefix = "p&q";
+  options.limit = 3;
+  std::vector<Item> items;
+  const auto result = client.list(options, [&](const Item& item) {
+    items.push_back(item);
+    return true;
+  });
+  REQUIRE(result);
+  CHECK(result->count == 3);
+  CHECK(result->more);
+  REQUIRE(items.size() == 3);
+  CHECK(items[0].value == "1");
+  CHECK(items[1].key == "\xff");
+  CHECK(items[1].value_omitted);
+  CHECK(items[1].value_bytes == 5000000);
+  CHECK(items[2].key == "z");
+  CHECK_FALSE(items[2].value_omitted);
+  CHECK(server.requests()[0].query == "prefix=p%26q&limit=3");
+  CHECK(server.requests()[1].query == "prefix=p%26q&limit=1&cursor=c%2F1");
+}
+
+TEST_CASE("a list without a limit ends with the last page, and a sink can end it earlier") {
+  ScriptedServer server([](const SeenRequest& request) {
+    const bool first = request.query.find("cursor=") == std::string::npos;
+    return json_reply(
+        200, first ? R"({"items":[{"key":"a"}],"cursor":"x"})" : R"({"items":[{"key":"b"}]})");
+  });
+  Client client = connect(server);
+  ListOptions options;
+  options.limit = 0;
+  options.keys_only = true;
+  size_t seen = 0;
+  const auto all = client.list(options, [&](const Item&) { return ++seen > 0; });
+  REQUIRE(all);
+  CHECK(seen == 2);
+  CHECK_FALSE(all->more);
+  CHECK(server.requests()[0].query == "limit=1000&keys_only=true");
+  const auto stopped = client.list(options, [](const Item&) { return false; });
+  REQUIRE_FALSE(stopped);
+  CHECK(stopped.error().kind == ErrorKind::kCancelled);
+}
+
+TEST_CASE("membership calls") {
+  ScriptedServer server([](const SeenRequest& request) {
+    return json_reply(200, request.method == "POST" ? R"({"node_id":"n2","state":"voter"})" : "{}");
+  });
+  Client client = connect(server);
+  const auto added = client.add_member("n2", "127.0.0.1:7002", true);
+  REQUIRE(added);
+  CHECK(added->state == "voter");
+  REQUIRE(client.remove_member("n 2", true));
+  REQUIRE(client.remove_member("n3", false));
+  REQUIRE(client.transfer_leader("n2"));
+  const auto requests = server.requests();
+  REQUIRE(requests.size() == 4);
+  CHECK(requests[0].path == "/api/v1/cluster/nodes");
+  CHECK(requests[0].headers.at("content-type") == "application/json");
+  CHECK(requests[0].body == R"({"address":"127.0.0.1:7002","learner":true,"node_id":"n2"})");
+  CHECK(requests[1].method == "DELETE");
+  CHECK(requests[1].path == "/api/v1/cluster/nodes/n%202");
+  CHECK(requests[1].query == "force=true");
+  CHECK(requests[2].query.empty());
+  CHECK(requests[3].method == "POST");
+  CHECK(requests[3].path == "/api/v1/cluster/leader");
+  CHECK(requests[3].body == R"({"node_id":"n2"})");
+}
+
+TEST_CASE("a 64 MiB value goes up and comes down in pieces over one connection") {
+  std::string stored;
+  ScriptedServer server([&](const SeenRequest& request) {
+    if (request.method == "PUT") stored = request.body;
+    return Reply{200, request.method == "PUT" ? "{}" : stored, {}, Reply::Action::kAnswer};
+  });
+  Client client = connect(server);
+  const uint64_t bytes = uint64_t{64} << 20;
+  size_t largest = 0;
+  const auto byte_at = [](uint64_t offset) {
+    return static_cast<char>(offset * 2654435761u >> 24);
+  };
+  ValueSource source;
+  source.bytes = bytes;
+  source.read = [&](uint64_t offset, char* buffer, size_t capacity) {
+    for (size_t i = 0; i < capacity; ++i) buffer[i] = byte_at(offset + i);
+    largest = std::max(largest, capacity);
+    return capacity;
+  };
+  REQUIRE(client.put("big", source));
+  CHECK(largest <= 1 << 20);
+  bool same = true;
+  uint64_t received = 0;
+  const auto result = client.get("big", {}, [&](uint64_t offset, std::string_view part) {
+    for (size_t i = 0; i < part.size(); ++i) same = same && part[i] == byte_at(offset + i);
+    received += part.size();
+    return part.size() <= 1 << 20;
+  });
+  REQUIRE(result);
+  CHECK(received == bytes);
+  CHECK(same);
+  CHECK(server.connection_count() == 1);
+}
+
+TEST_CASE("arguments that no server needs to see are refused here") {
+  ScriptedServer server([](const SeenRequest&) { return json_reply(200, "{}"); });
+  Client client = connect(server);
+  CHECK(client.put("", "v").error().kind == ErrorKind::kInvalidArgument);
+  CHECK(client.get("").error().kind == ErrorKind::kInvalidArgument);
+  CHECK(client.del("").error().kind == ErrorKind::kInvalidArgument);
+  CHECK(client.remove_member("", false).error().kind == ErrorKind::kInvalidArgument);
+  CHECK(server.requests().empty());
+  ClientOptions options;
+  options.servers = {};
+  CHECK(Client::create(options).error().message == "no server is given");
+  options.servers = {"https://a:1"};
+  CHECK(Client::create(options).error().message ==
+        "server 'https://a:1': https is not supported, use http://");
+  options.servers = {"a:1"};
+  options.timeout = std::chrono::milliseconds(0);
+  CHECK_FALSE(Client::create(options));
+}
+
+}  // namespace
+}  // namespace kvstore::client
