@@ -1,0 +1,265 @@
+#include "front/connection.hpp"
+
+#include <algorithm>
+
+#include <Poco/Exception.h>
+#include <Poco/Net/SocketAddress.h>
+
+#include "front/answer.hpp"
+#include "front/connection_set.hpp"
+
+namespace kvstore::http {
+namespace {
+
+constexpr size_t kCollectStep = 256 << 10;
+// After an answer that ends the connection, the client may go on sending for so long and so much:
+// closing at once would reset the connection and take the answer away from it.
+constexpr uint64_t kLingerMs = 3000;
+constexpr uint64_t kLingerBytes = 1ull << 30;
+
+ApiError body_needs_length() {
+  ApiError error(411, "length_required", "the request needs a Content-Length or chunks");
+  error.close = true;
+  return error;
+}
+
+// The rest of a streamed body, for FrontExchange.
+class Feed final : public BodyFeed {
+ public:
+  explicit Feed(BodyReader* body) : body_(body) {}
+
+  void next(UniqueFunction<void(const BodyPiece&)>& done) override {
+    BodyPiece piece;
+    text_.clear();
+    try {
+      piece.end = !body_->read(kCollectStep, &text_);
+      piece.bytes = text_;
+      done(piece);
+    } catch (const ApiError& error) {
+      piece = {};
+      piece.error = &error;
+      done(piece);
+    }
+  }
+
+ private:
+  BodyReader* body_;
+  std::string text_;
+};
+
+}  // namespace
+
+Connection::Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set)
+    : TCPServerConnection(socket),
+      service_(service),
+      set_(set),
+      io_(socket.impl()->sockfd(), service->host()) {}
+
+void Connection::run() {
+  try {
+    const Poco::Net::SocketAddress peer = socket().peerAddress();
+    remote_host_ = peer.host().toString();
+    remote_address_ = peer.toString();
+  } catch (const Poco::Exception&) {
+    return;  // the client is gone already
+  }
+  if (!set_->add(this, remote_host_)) return;
+  try {
+    serve();
+    if (linger_ && !stopping()) linger();
+  } catch (const std::exception& e) {
+    service_->host().log(KVS_LEVEL_DEBUG, std::string("connection ended: ").append(e.what()));
+  } catch (...) {
+    service_->host().log(KVS_LEVEL_DEBUG, "connection ended by an unknown exception");
+  }
+  set_->remove(this, remote_host_);
+}
+
+void Connection::stop() {
+  std::shared_ptr<FrontExchange> current;
+  bool changes = false;
+  {
+    std::lock_guard lock(mutex_);
+    stopping_.store(true, std::memory_order_relaxed);
+    current = current_;
+    changes = current_changes_;
+  }
+  if (current != nullptr) {
+    current->respond(error_from_status(changes ? KVS_E_INDETERMINATE : KVS_E_CLOSED,
+                                       "the server is shutting down"));
+  }
+  io_.shut_receiving();
+}
+
+void Connection::serve() {
+  io_.set_idle_slice(
+      std::min<uint64_t>(ConnectionSet::kIdleSliceMs, service_->config().keep_alive_timeout_ms));
+  while (!stopping() && wait_for_request() && read_head() && serve_request()) first_ = false;
+}
+
+// Waits in slices, so that an idle connection gives its thread to one that waits for it.
+bool Connection::wait_for_request() {
+  const Config& config = service_->config();
+  const uint64_t patience_ms = first_ ? config.header_timeout_ms : config.keep_alive_timeout_ms;
+  for (uint64_t waited_ms = 0; input_.empty(); waited_ms += ConnectionSet::kIdleSliceMs) {
+    if (waited_ms >= patience_ms || stopping()) return false;
+    const ClientSocket::Io io = input_.fill(
+        [&](char* to, size_t room, size_t* got) { return io_.receive_idle(to, room, got); });
+    if (io == ClientSocket::Io::kTimeout) {
+      if (set_->threads_wanted()) return false;
+    } else if (io != ClientSocket::Io::kOk) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Connection::read_head() {
+  const Config& config = service_->config();
+  Patience patience(config.header_timeout_ms, UINT64_MAX);
+  size_t checked = 0;
+  try {
+    while (true) {
+      while (checked == 0 && input_.view().starts_with("\r\n")) input_.consume(2);
+      const size_t end = find_head_end(input_.view(), &checked);
+      if ((end == 0 ? input_.view().size() : end) > config.max_header_bytes) {
+        throw ApiError(431, "header_too_large",
+                       "the header exceeds the limit of " +
+                           std::to_string(config.max_header_bytes) + " bytes (max_header_bytes)");
+      }
+      if (end != 0) {
+        head_.parse(input_.view().substr(0, end));
+        input_.consume(end);
+        return true;
+      }
+      const ClientSocket::Io io = input_.fill([&](char* to, size_t room, size_t* got) {
+        return io_.receive(to, room, got, &patience);
+      });
+      if (io == ClientSocket::Io::kTimeout) {
+        throw ApiError(408, "request_timeout", "the header did not arrive in time");
+      }
+      if (io != ClientSocket::Io::kOk) return false;
+    }
+  } catch (const ApiError& e) {
+    refuse(e);
+    return false;
+  }
+}
+
+// An answer to something that is no proper request.
+void Connection::refuse(const ApiError& error) {
+  Service::Admission none;
+  none.started_ns = service_->host().now_ns();
+  Response response = error_response(error);
+  int status = 0;
+  send(response, false, &status);
+  service_->count(none, status);
+  linger_ = true;
+}
+
+bool Connection::serve_request() {
+  Request request;
+  request.method = head_.method();
+  request.path = head_.path();
+  request.query = head_.query();
+  request.headers = &head_;
+  request.remote_address = remote_address_;
+  request.content_length = head_.content_length();
+  const Config& config = service_->config();
+  BodyReader body(head_, &io_, &input_,
+                  Patience(config.body_timeout_ms, config.min_bytes_per_second));
+
+  Service::Admission admission = service_->admit(&request);
+  Response response = answer(admission, request, &body);
+  const bool keep_alive = head_.keep_alive() && !stopping() && !set_->threads_wanted();
+  int status = 0;
+  const bool sent = send(response, keep_alive && body.rest_is_short(), &status);
+  response.source.reset();
+  service_->count(admission, status);
+  if (body.at_end()) return sent;
+  if (sent && body.skip_rest()) return true;
+  linger_ = true;
+  return false;
+}
+
+Response Connection::answer(const Service::Admission& admission, const Request& head,
+                            BodyReader* body) {
+  if (admission.refusal) return error_response(*admission.refusal);
+  Request request = head;
+  std::string text;
+  try {
+    collect_body(*admission.route, body, &text, &request.body_complete);
+  } catch (const ApiError& e) {
+    return error_response(e);
+  }
+  request.body = text;
+  const auto exchange = FrontExchange::make();
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping()) {
+      return error_response(error_from_status(KVS_E_CLOSED, "the server is shutting down"));
+    }
+    current_ = exchange;
+    current_changes_ = request.method != Method::kGet && request.method != Method::kHead;
+  }
+  service_->handle(admission, request, exchange->handle());
+  Feed feed(body);
+  Response response = exchange->wait(&feed);
+  std::lock_guard lock(mutex_);
+  current_.reset();
+  return response;
+}
+
+// Reads the body as far as the route wants it at once.
+void Connection::collect_body(const Route& route, BodyReader* body, std::string* text,
+                              bool* complete) {
+  *complete = true;
+  if (route.body_bytes_max == 0) {
+    if (!body->at_end()) throw ApiError(400, "invalid", "this request takes no body");
+    return;
+  }
+  if (!head_.content_length() && !head_.chunked()) throw body_needs_length();
+  const uint64_t length = head_.content_length().value_or(0);
+  if (length > route.body_bytes_max && !route.streams_body) {
+    throw ApiError(
+        413, "too_large",
+        "the body exceeds the limit of " + std::to_string(route.body_bytes_max) + " bytes");
+  }
+  text->reserve(std::min<uint64_t>(length, route.body_bytes_max));
+  while (text->size() < route.body_bytes_max) {
+    const uint64_t room = route.body_bytes_max - text->size();
+    if (!body->read(std::min<uint64_t>(room, kCollectStep), text)) return;
+  }
+  *complete = false;
+  if (!route.streams_body) {
+    throw ApiError(
+        413, "too_large",
+        "the body exceeds the limit of " + std::to_string(route.body_bytes_max) + " bytes");
+  }
+}
+
+bool Connection::send(Response& response, bool keep_alive, int* status) {
+  const Config& config = service_->config();
+  AnswerContext context;
+  context.http_1_1 = head_.http_1_1();
+  context.head_only = head_.method() == Method::kHead;
+  context.keep_alive = keep_alive;
+  context.node = service_->node_name();
+  context.term = service_->newest_term(response.term);
+  *status = response.status;
+  return send_answer(response, &context, &io_,
+                     Patience(config.send_timeout_ms, config.min_bytes_per_second), &scratch_);
+}
+
+void Connection::linger() {
+  io_.shut_sending();
+  Patience patience(kLingerMs, UINT64_MAX);
+  std::string scrap(kCollectStep, '\0');
+  for (uint64_t total = 0; total < kLingerBytes;) {
+    size_t got = 0;
+    if (io_.receive(scrap.data(), scrap.size(), &got, &patience) != ClientSocket::Io::kOk) return;
+    total += got;
+  }
+}
+
+}  // namespace kvstore::http

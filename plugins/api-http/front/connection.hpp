@@ -1,0 +1,61 @@
+// One client connection, served by one thread of the pool from its first request to its last.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <Poco/Net/TCPServerConnection.h>
+
+#include "front/body_reader.hpp"
+#include "front/client_socket.hpp"
+#include "front/front_exchange.hpp"
+#include "front/input_buffer.hpp"
+#include "front/request_head.hpp"
+#include "service.hpp"
+
+namespace kvstore::http {
+
+class ConnectionSet;
+
+class Connection final : public Poco::Net::TCPServerConnection {
+ public:
+  Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set);
+
+  void run() override;  // called by Poco on the pool's thread
+
+  // [any-thread] Ends the connection: a request under way is answered with 503.
+  void stop();
+  // [any-thread] Ends it without regard to what is being sent.
+  void abort() { io_.shut_both(); }
+
+ private:
+  void serve();
+  bool wait_for_request();
+  bool read_head();
+  bool serve_request();
+  void collect_body(const Route& route, BodyReader* body, std::string* text, bool* complete);
+  Response answer(const Service::Admission& admission, const Request& request, BodyReader* body);
+  bool send(Response& response, bool keep_alive, int* status);
+  void refuse(const ApiError& error);
+  void linger();
+  bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
+
+  Service* const service_;
+  ConnectionSet* const set_;
+  ClientSocket io_;
+  std::string remote_host_, remote_address_;
+  InputBuffer input_;
+  RequestHead head_;
+  std::string scratch_;
+  bool first_ = true;    // no request was served yet
+  bool linger_ = false;  // the client may still be sending
+
+  std::atomic<bool> stopping_{false};
+  std::mutex mutex_;
+  std::shared_ptr<FrontExchange> current_;  // the request under way
+  bool current_changes_ = false;            // it is no mere read
+};
+
+}  // namespace kvstore::http

@@ -1,0 +1,64 @@
+#include "front/front_exchange.hpp"
+
+#include <utility>
+
+namespace kvstore::http {
+
+ExchangePtr FrontExchange::handle() {
+  return ExchangePtr(this, [self = shared_from_this()](Exchange*) {
+    self->Exchange::respond(
+        error_from_status(KVS_E_INTERNAL, "the request was dropped without an answer"));
+  });
+}
+
+void FrontExchange::respond(Response response) {
+  std::lock_guard lock(mutex_);
+  if (answered_) return;
+  answered_ = true;
+  response_ = std::move(response);
+  changed_.notify_one();
+}
+
+void FrontExchange::post(UniqueFunction<void()> task) {
+  std::lock_guard lock(mutex_);
+  if (answered_) return;
+  tasks_.push_back(std::move(task));
+  changed_.notify_one();
+}
+
+void FrontExchange::read_body(UniqueFunction<void(const BodyPiece&)> done) {
+  std::lock_guard lock(mutex_);
+  if (answered_) return;
+  body_wanted_ = std::move(done);
+  changed_.notify_one();
+}
+
+Response FrontExchange::wait(BodyFeed* feed) {
+  std::unique_lock lock(mutex_);
+  while (!answered_) {
+    if (!tasks_.empty()) {
+      UniqueFunction<void()> task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+      task = {};
+      lock.lock();
+    } else if (body_wanted_) {
+      UniqueFunction<void(const BodyPiece&)> done = std::exchange(body_wanted_, {});
+      lock.unlock();
+      feed->next(done);
+      done = {};
+      lock.lock();
+    } else {
+      changed_.wait(lock);
+    }
+  }
+  Response response = std::move(*response_);
+  // What will not run any more is destroyed without the lock: it may own the exchange's handle.
+  const auto tasks = std::exchange(tasks_, {});
+  const auto body_wanted = std::exchange(body_wanted_, {});
+  lock.unlock();
+  return response;
+}
+
+}  // namespace kvstore::http

@@ -1,0 +1,63 @@
+#include "handlers/kv_common.hpp"
+
+#include "text/base64.hpp"
+#include "text/json_text.hpp"
+#include "text/percent.hpp"
+
+namespace kvstore::http {
+
+std::string key_of(const Context& context, const Request& request) {
+  std::string key;
+  if (!percent_decode(request.tail, &key)) {
+    throw bad_request("the key in the path has a malformed % escape");
+  }
+  if (key.empty()) throw bad_request("the key in the path is empty");
+  if (key.size() > context.config.max_key_bytes) {
+    throw ApiError(400, "key_too_large",
+                   "the key has " + std::to_string(key.size()) + " bytes, the limit is " +
+                       std::to_string(context.config.max_key_bytes) + " (max_key_bytes)");
+  }
+  return key;
+}
+
+kvs_range one_key(std::string_view key) {
+  kvs_range range{};
+  range.key = sdk::slice(key);
+  range.kind = KVS_RANGE_KEY;
+  return range;
+}
+
+void append_versions(const kvs_item& item, std::string* out) {
+  out->append(",\"create_revision\":");
+  append_number(item.create_revision, out);
+  out->append(",\"mod_revision\":");
+  append_number(item.mod_revision, out);
+  out->append(",\"version\":");
+  append_number(item.version, out);
+  if (item.lease != 0) {
+    out->append(",\"lease\":");
+    append_number(item.lease, out);
+  }
+}
+
+void append_item(const kvs_item& item, bool with_value, std::string* out) {
+  out->push_back('{');
+  append_key(sdk::view(item.key), out);
+  if (with_value && value_is_apart(item)) {
+    out->append(",\"value\":null,\"value_bytes\":");
+    append_number(item.value_bytes, out);
+  } else if (with_value) {
+    out->append(",\"value\":\"");
+    base64_append(sdk::view(item.value), out);
+    out->push_back('"');
+  }
+  append_versions(item, out);
+  out->push_back('}');
+}
+
+void describe(const kvs_result& result, Response* response) {
+  response->revision = result.revision;
+  response->term = result.at.term;
+}
+
+}  // namespace kvstore::http

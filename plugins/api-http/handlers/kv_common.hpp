@@ -1,0 +1,33 @@
+// What the key-value handlers share.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "context.hpp"
+
+namespace kvstore::http {
+
+// The key that the path names; throws ApiError(400) for an empty, malformed or oversize one.
+std::string key_of(const Context& context, const Request& request);
+
+// A range of one key, borrowed.
+kvs_range one_key(std::string_view key);
+
+// True when the value is not in the item and must be read with value_read().
+inline bool value_is_apart(const kvs_item& item) {
+  return item.value.len == 0 && item.value_bytes != 0;
+}
+
+// Appends `,"create_revision":...,"mod_revision":...,"version":...` and, if there is one, the
+// lease.
+void append_versions(const kvs_item& item, std::string* out);
+
+// Appends the item as a JSON object.  A value that is not in the item is given as null with its
+// size in "value_bytes"; without `with_value` there is no "value".
+void append_item(const kvs_item& item, bool with_value, std::string* out);
+
+// Fills revision, term and, for an item, the ETag.
+void describe(const kvs_result& result, Response* response);
+
+}  // namespace kvstore::http

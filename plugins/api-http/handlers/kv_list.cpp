@@ -1,0 +1,228 @@
+// GET /api/v1/kv: pages of items as one JSON document, or all of them as lines of JSON.
+#include <algorithm>
+
+#include "handlers/kv_common.hpp"
+#include "handlers/kv_read.hpp"
+#include "handlers/routes.hpp"
+#include "text/json_text.hpp"
+#include "text/key_range.hpp"
+
+namespace kvstore::http {
+namespace {
+
+constexpr uint64_t kDefaultLimit = 1000;
+// Keys and values of one page; base64 makes 4 MiB of it.
+constexpr uint64_t kPageBytes = 3 << 20;
+// What a stream reads at a time.
+constexpr uint64_t kStreamItems = 1000;
+constexpr uint64_t kStreamBytes = 768 << 10;
+// Keys that a count looks at before it checks its deadline.
+constexpr uint64_t kCountStep = 10000;
+
+constexpr std::string_view kLines = "application/x-ndjson";
+
+struct ListPlan {
+  KeyRange range;      // as asked: what a cursor belongs to
+  KeyRange rest;       // what is left of it after the cursor
+  uint64_t limit = 0;  // 0: all
+  bool keys_only = false;
+
+  uint32_t flags() const {
+    return (keys_only ? uint32_t{KVS_OP_KEYS_ONLY} : 0u) |
+           (range.reverse ? uint32_t{KVS_OP_REVERSE} : 0u);
+  }
+};
+
+KeyRange parse_range(const Context& context, const Params& params) {
+  const std::string* prefix = params.text("prefix");
+  const std::string* start = params.text("start");
+  const std::string* end = params.text("end");
+  for (const std::string* key : {prefix, start, end}) {
+    if (key != nullptr && key->size() > context.config.max_key_bytes) {
+      throw ApiError(400, "key_too_large",
+                     "prefix, start and end are limited to " +
+                         std::to_string(context.config.max_key_bytes) + " bytes (max_key_bytes)");
+    }
+  }
+  if (prefix != nullptr && (start != nullptr || end != nullptr)) {
+    throw bad_request("parameter \"prefix\" excludes \"start\" and \"end\"");
+  }
+  KeyRange range = KeyRange::of_prefix(prefix == nullptr ? std::string() : *prefix);
+  if (start != nullptr) range.lower = *start;
+  if (end != nullptr && !end->empty()) range.upper = *end;
+  range.reverse = params.boolean("reverse", false);
+  return range;
+}
+
+ListPlan parse_plan(const Context& context, const Params& params, bool lines) {
+  ListPlan plan;
+  plan.range = parse_range(context, params);
+  plan.rest = plan.range;
+  plan.keys_only = params.boolean("keys_only", false);
+  const uint64_t limit_max = context.config.max_list_items;
+  const auto limit = params.unsigned_integer("limit");
+  plan.limit = limit.value_or(lines ? 0 : std::min(kDefaultLimit, limit_max));
+  if (limit && (*limit == 0 || (*limit > limit_max && !lines))) {
+    throw bad_request("parameter \"limit\" must be 1.." + std::to_string(limit_max));
+  }
+  if (const std::string* cursor = params.text("cursor")) {
+    const auto last_key = decode_cursor(plan.range, *cursor);
+    if (!last_key) {
+      throw ApiError(400, "invalid_cursor",
+                     "parameter \"cursor\" does not belong to this range and direction");
+    }
+    plan.rest.continue_after(*last_key);
+  }
+  return plan;
+}
+
+Response page_response(const ListPlan& plan, const Reader& reader) {
+  Response response;
+  std::string& out = response.body;
+  std::string last_key;
+  uint64_t count = 0;
+  out.append("{\"items\":[");
+  const bool more = reader.scan(plan.rest.to_abi(), plan.flags(), plan.limit, kPageBytes,
+                                [&](const kvs_item& item) {
+                                  if (count++ != 0) out.push_back(',');
+                                  append_item(item, !plan.keys_only, &out);
+                                  last_key = sdk::view(item.key);
+                                  return true;
+                                });
+  out.append("],\"count\":");
+  append_number(count, &out);
+  out.append(",\"more\":").append(more ? "true" : "false");
+  if (more) {
+    out.append(",\"cursor\":");
+    append_json_string(encode_cursor(plan.range, last_key), &out);
+  }
+  out.append(",\"revision\":");
+  append_number(reader.revision(), &out);
+  out.append("}\n");
+  return response;
+}
+
+Response count_response(const Context& context, ListPlan plan, const Reader& reader,
+                        uint64_t deadline_ns) {
+  uint64_t count = 0;
+  plan.keys_only = true;
+  for (bool more = true; more;) {
+    if (deadline_ns != 0 && context.host().now_ns() > deadline_ns) {
+      throw error_from_status(KVS_E_TIMEOUT, "counting took longer than the request's timeout");
+    }
+    std::string last_key;
+    more = reader.scan(plan.rest.to_abi(), plan.flags(), kCountStep, kPageBytes,
+                       [&](const kvs_item& item) {
+                         ++count;
+                         last_key = sdk::view(item.key);
+                         return true;
+                       });
+    plan.rest.continue_after(last_key);
+  }
+  Response response;
+  response.body.append("{\"count\":");
+  append_number(count, &response.body);
+  response.body.append(",\"revision\":");
+  append_number(reader.revision(), &response.body);
+  response.body.append("}\n");
+  return response;
+}
+
+// Items of one revision, one JSON object a line, large values included.
+class LineSource final : public BodySource {
+ public:
+  LineSource(ListPlan plan, Reader reader)
+      : plan_(std::move(plan)), reader_(std::move(reader)), left_(plan_.limit) {}
+
+  kvs_status next(std::string* out) override {
+    if (value_) return next_of_value(out);
+    const uint64_t items = left_ == 0 ? kStreamItems : std::min(kStreamItems, left_);
+    uint64_t delivered = 0;
+    std::string last_key;
+    const bool more = reader_.scan(plan_.rest.to_abi(), plan_.flags(), items, kStreamBytes,
+                                   [&](const kvs_item& item) {
+                                     ++delivered;
+                                     last_key = sdk::view(item.key);
+                                     return append(item, out);
+                                   });
+    if (delivered != 0) plan_.rest.continue_after(last_key);
+    if (left_ != 0) {
+      left_ -= delivered;
+      ended_ = left_ == 0;
+    }
+    if (!more || delivered == 0) ended_ = true;
+    return ended_ && !value_ ? KVS_E_END : KVS_OK;
+  }
+
+ private:
+  // False when the item's value must be streamed before the scan goes on.
+  bool append(const kvs_item& item, std::string* out) {
+    if (plan_.keys_only || !value_is_apart(item)) {
+      append_item(item, !plan_.keys_only, out);
+      out->push_back('\n');
+      return true;
+    }
+    out->push_back('{');
+    append_key(sdk::view(item.key), out);
+    out->append(",\"value\":\"");
+    value_.emplace(std::string(sdk::view(item.key)), item.value_bytes, true);
+    tail_ = "\"";
+    append_versions(item, &tail_);
+    tail_.append("}\n");
+    return false;
+  }
+
+  kvs_status next_of_value(std::string* out) {
+    value_->next(reader_, out);
+    if (!value_->at_end()) return KVS_OK;
+    out->append(tail_);
+    value_.reset();
+    return ended_ ? KVS_E_END : KVS_OK;
+  }
+
+  ListPlan plan_;
+  const Reader reader_;
+  uint64_t left_;  // of the limit; 0: no limit
+  bool ended_ = false;
+  std::optional<ValuePieces> value_;
+  std::string tail_;
+};
+
+Response lines_response(ListPlan plan, Reader reader) {
+  Response response;
+  response.content_type = kLines;
+  response.revision = reader.revision();
+  response.term = reader.term();
+  response.source = std::make_unique<LineSource>(std::move(plan), std::move(reader));
+  return response;
+}
+
+void handle_list(Context& context, const Request& request, const ExchangePtr& exchange) {
+  const Params params(request.query, {"prefix", "start", "end", "limit", "cursor", "keys_only",
+                                      "count_only", "reverse", KVS_HTTP_READ_PARAMS});
+  const bool lines = request.accepts(kLines);
+  const bool count_only = params.boolean("count_only", false);
+  const kvs_call call = make_call(context, request, params);
+  context.engine->read_open(
+      exchange, call, parse_read_options(params),
+      [&context, exchange, plan = parse_plan(context, params, lines), lines, count_only,
+       deadline_ns = call.deadline_ns](Reader reader) mutable {
+        if (lines && !count_only) {
+          exchange->respond(lines_response(std::move(plan), std::move(reader)));
+          return;
+        }
+        Response response = count_only ? count_response(context, plan, reader, deadline_ns)
+                                       : page_response(plan, reader);
+        response.revision = reader.revision();
+        response.term = reader.term();
+        exchange->respond(std::move(response));
+      });
+}
+
+}  // namespace
+
+void add_kv_list_routes(Router* router) {
+  router->add({Method::kGet, "/api/v1/kv", RouteClass::kData, "kv_list", handle_list});
+}
+
+}  // namespace kvstore::http

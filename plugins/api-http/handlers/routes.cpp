@@ -1,0 +1,16 @@
+#include "handlers/routes.hpp"
+
+namespace kvstore::http {
+
+Router all_routes() {
+  Router router;
+  add_kv_write_routes(&router);
+  add_kv_read_routes(&router);
+  add_kv_list_routes(&router);
+  add_cluster_routes(&router);
+  add_health_routes(&router);
+  add_metrics_routes(&router);
+  return router;
+}
+
+}  // namespace kvstore::http

@@ -1,0 +1,128 @@
+#include "service.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "handlers/routes.hpp"
+#include "text/json_text.hpp"
+
+namespace kvstore::http {
+namespace {
+
+constexpr uint64_t kAskAgainNs = 1'000'000'000;
+
+// False when the counter stood at its limit.
+bool enter(std::atomic<uint64_t>* counter, uint64_t limit) {
+  if (counter->fetch_add(1, std::memory_order_relaxed) < limit) return true;
+  counter->fetch_sub(1, std::memory_order_relaxed);
+  return false;
+}
+
+ApiError saturated(const char* option, uint64_t limit) {
+  return error_from_status(KVS_E_BUSY, std::string("more than ") + std::to_string(limit) +
+                                           " requests at a time (" + option + ")");
+}
+
+}  // namespace
+
+// Stands in for a client: the answer is the name.
+class Service::NodeNameQuery final : public Exchange {
+ public:
+  void respond(Response) override {}
+  void post(UniqueFunction<void()>) override {}
+  void read_body(UniqueFunction<void(const BodyPiece&)>) override {}
+};
+
+Service::Service(std::shared_ptr<Engine> engine, const Config& config,
+                 std::string_view instance_name)
+    : context_{std::move(engine), config},
+      router_(all_routes()),
+      metrics_(context_.host(), router_, instance_name) {}
+
+Service::Admission Service::admit(Request* request) {
+  Admission admission;
+  admission.started_ns = host().now_ns();
+  Router::Match match = router_.match(request->method, request->path);
+  if (match.route == nullptr) {
+    refuse_unknown(*request, std::move(match), &admission);
+    return admission;
+  }
+  admission.route = match.route;
+  request->tail = match.tail;
+  const Config& c = config();
+  if (match.route->route_class == RouteClass::kData) {
+    if (enter(&data_requests_, c.max_data_requests)) {
+      admission.slot = Slot(&data_requests_);
+    } else {
+      admission.refusal = saturated("max_data_requests", c.max_data_requests);
+    }
+  } else if (match.route->route_class == RouteClass::kWaiting) {
+    if (enter(&waiting_requests_, c.max_waiting_requests)) {
+      admission.slot = Slot(&waiting_requests_);
+    } else {
+      admission.refusal = saturated("max_waiting_requests", c.max_waiting_requests);
+    }
+  }
+  if (!admission.refusal && match.route->check_head != nullptr) {
+    try {
+      match.route->check_head(context_, *request);
+    } catch (const ApiError& e) {
+      admission.refusal = e;
+    }
+  }
+  return admission;
+}
+
+void Service::refuse_unknown(const Request& request, Router::Match match,
+                             Admission* admission) const {
+  if (match.allow.empty()) {
+    admission->refusal = ApiError(404, "unknown_route",
+                                  "there is nothing at " + to_utf8(request.path.substr(0, 200)));
+    return;
+  }
+  admission->refusal = ApiError(405, "method_not_allowed", "this path allows " + match.allow);
+  admission->refusal->headers = "Allow: " + match.allow + "\r\n";
+}
+
+void Service::handle(const Admission& admission, const Request& request,
+                     const ExchangePtr& exchange) {
+  guarded(host(), *exchange, [&] { admission.route->handler(context_, request, exchange); });
+}
+
+void Service::count(const Admission& admission, int http_status) {
+  metrics_.count(admission.route, http_status, host().now_ns() - admission.started_ns);
+}
+
+std::string_view Service::node_name() {
+  if (node_name_known_.load(std::memory_order_acquire)) return node_name_;
+  ask_node_name();
+  return {};
+}
+
+void Service::ask_node_name() {
+  const uint64_t now = host().now_ns();
+  uint64_t after = ask_after_ns_.load(std::memory_order_relaxed);
+  if (now < after || !ask_after_ns_.compare_exchange_strong(after, now + kAskAgainNs)) return;
+  kvs_call call{};
+  call.struct_size = sizeof call;
+  context_.engine->control(
+      std::make_shared<NodeNameQuery>(), call, "cluster.status", "{}",
+      [this](const kvs_result& result) {
+        const auto status = nlohmann::json::parse(sdk::view(result.json), nullptr, false);
+        const std::string name = status.at("node").at("node_id").get<std::string>();
+        // The name goes into a header field.
+        if (name.empty() || name.find_first_of("\r\n") != std::string::npos) return;
+        std::lock_guard lock(node_name_mutex_);
+        if (node_name_known_.load(std::memory_order_relaxed)) return;
+        node_name_ = name;
+        node_name_known_.store(true, std::memory_order_release);
+      });
+}
+
+uint64_t Service::newest_term(uint64_t term) {
+  uint64_t newest = newest_term_.load(std::memory_order_relaxed);
+  while (term > newest && !newest_term_.compare_exchange_weak(newest, term)) {
+  }
+  return term != 0 ? term : newest;
+}
+
+}  // namespace kvstore::http
