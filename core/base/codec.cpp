@@ -61,7 +61,9 @@ uint64_t Decoder::varint() {
     uint64_t bits = byte & 0x7fu;
     if (shift == 63 && bits > 1) break;  // does not fit 64 bits
     v |= bits << shift;
-    if ((byte & 0x80u) == 0) return v;
+    if ((byte & 0x80u) != 0) continue;
+    if (byte == 0 && shift != 0) break;  // longer than needed: one number has one encoding
+    return v;
   }
   ok_ = false;
   return 0;

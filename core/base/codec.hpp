@@ -28,7 +28,7 @@ class Encoder {
 
 // Reads what Encoder wrote from untrusted input.  After any malformed or short read ok() is false for
 // good and every further read returns zero or empty: check ok() once at the end.  Returned views borrow
-// from the input.
+// from the input.  A varint that is longer than needed is malformed: equal values have equal bytes.
 class Decoder {
  public:
   explicit Decoder(Bytes in) : in_(in) {}
