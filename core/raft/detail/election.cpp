@@ -13,7 +13,7 @@ void RaftNode::Impl::handle(Campaign&) {
 void RaftNode::Impl::campaign() {
   if (role_ == Role::kLeader || !may_campaign()) return;
   // A single voter needs nobody's opinion.
-  if (quorum_of_one()) return start_election(false);
+  if (is_sole_voter()) return start_election(false);
   become_pre_candidate();
   count_vote(options_.id, true);
   ask_for_votes(MessageType::kPreVote, term_ + 1, false);

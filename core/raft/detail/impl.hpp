@@ -71,7 +71,8 @@ struct RaftNode::Impl {
   void set_leader(NodeId leader);
   void reset_election_timer();
   bool may_campaign() const;
-  bool quorum_of_one() const;
+  bool is_electable() const;
+  bool is_sole_voter() const;
 
   // --- election.cpp
   void handle(Campaign&);

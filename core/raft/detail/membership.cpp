@@ -52,10 +52,11 @@ void RaftNode::Impl::rebuild_peers() {
     if (member.id == options_.id || find_peer(member.id) != nullptr) continue;
     Progress& peer = peers_.emplace_back(member.id, log_.last().index + 1);
     peer.voter = member.voter;
-    peer.catch_up_target = log_.last().index;
+    peer.catch_up_target = std::max(log_.last().index, term_start_);
   }
 }
 
+// A round ends when the learner has what was in the log when it began; then the next one begins.
 void RaftNode::Impl::update_catch_up(Progress& peer) {
   if (peer.voter || peer.match < peer.catch_up_target) return;
   peer.caught_up = peer.catch_up_ticks <= options_.election_ticks;

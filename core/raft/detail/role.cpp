@@ -76,11 +76,11 @@ void RaftNode::Impl::become_leader() {
   set_leader(options_.id);
   heartbeat_elapsed_ = 0;
   read_round_ = 0;
+  // §8: an entry of the own term finds out what is committed, and lets reads and membership begin.
+  term_start_ = log_.last().index + 1;
   peers_.clear();
   rebuild_peers();
   KVS_LOG(kInfo, "raft", "node {:x}: leader in term {}", options_.id.value, term_.value);
-  // §8: an entry of the own term finds out what is committed, and lets reads and membership begin.
-  term_start_ = log_.last().index + 1;
   append_own(EntryKind::kNoop, {});
   broadcast_appends();
 }
@@ -99,11 +99,20 @@ void RaftNode::Impl::reset_election_timer() {
 }
 
 bool RaftNode::Impl::may_campaign() const {
-  return configuration().is_voter(options_.id) && !installing_ && !disk_stalled();
+  return is_electable() && !installing_ && !disk_stalled();
 }
 
-bool RaftNode::Impl::quorum_of_one() const {
-  return configuration().voter_count() <= 1;
+// A voter of the newest configuration; and, while that is not known to be committed, of the one
+// before (§4.2.2): it may hold the only copy of the entry that removes it, and without its
+// candidacy nobody could be elected.  It does not count its own vote.
+bool RaftNode::Impl::is_electable() const {
+  if (configuration().is_voter(options_.id)) return true;
+  return change_pending() && configurations_.size() > 1 &&
+         configurations_[configurations_.size() - 2].second.is_voter(options_.id);
+}
+
+bool RaftNode::Impl::is_sole_voter() const {
+  return configuration().is_voter(options_.id) && configuration().voter_count() == 1;
 }
 
 }  // namespace kvstore::raft

@@ -18,7 +18,7 @@ void RaftNode::Impl::handle(Tick&) {
 
 void RaftNode::Impl::tick_follower() {
   ++election_elapsed_;
-  if (may_campaign() && (quorum_of_one() || election_elapsed_ >= election_timeout_)) {
+  if (may_campaign() && (is_sole_voter() || election_elapsed_ >= election_timeout_)) {
     campaign();
   } else if (election_elapsed_ >= election_timeout_) {
     set_leader(kNoNode);  // a learner cannot campaign, but it knows that it follows nobody
@@ -54,6 +54,7 @@ void RaftNode::Impl::tick_peer(Progress& peer) {
   if (peer.snapshot_backoff_ticks > 0) --peer.snapshot_backoff_ticks;
   if (peer.removed_at && commit_ >= *peer.removed_at) ++peer.leaving_ticks;
   if (!peer.voter && ++peer.catch_up_ticks > options_.election_ticks) peer.caught_up = false;
+  update_catch_up(peer);
   if (peer.state == Progress::State::kProbe && ++peer.probe_ticks >= options_.heartbeat_ticks)
     peer.paused = false;
   // B9: whatever went wrong on the way, a pipeline does not stay wedged.
@@ -72,7 +73,7 @@ bool RaftNode::Impl::has_quorum_contact() const {
 }
 
 bool RaftNode::Impl::disk_stalled() const {
-  return !quorum_of_one() && writes_.oldest_age(ticks_) >= options_.disk_stall_ticks;
+  return !is_sole_voter() && writes_.oldest_age(ticks_) >= options_.disk_stall_ticks;
 }
 
 }  // namespace kvstore::raft
