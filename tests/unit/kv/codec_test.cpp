@@ -1,10 +1,11 @@
 // Goal: commands, results and stored records survive their encoding, and no damaged bytes are taken
 // for something they are not.
-// Method: round trips; every truncation and every flipped bit of samples (never a crash, and what is
-// accepted must encode to the very same bytes again); named cases for each refusal.
+// Method: round trips; every truncation and every flipped bit of samples (never a crash, and what
+// is accepted must encode to the very same bytes again); named cases for each refusal.
+#include "base/codec.hpp"
+
 #include <functional>
 
-#include "base/codec.hpp"
 #include "kv_testing.hpp"
 
 namespace kvstore::kv::test {
@@ -26,8 +27,8 @@ CommandResult sample_result() {
   r.revision = 1u << 20;
   r.succeeded = true;
   r.ops.resize(2);
-  r.ops[0] = {Op::Kind::kGet, kOpReverse, {{"k", "v", 1, 300, 3, 4, 1}, {"l", "", 1, 2, 3, 4, 5}},
-              2, true};
+  r.ops[0] = {
+      Op::Kind::kGet, kOpReverse, {{"k", "v", 1, 300, 3, 4, 1}, {"l", "", 1, 2, 3, 4, 5}}, 2, true};
   r.ops[1].kind = Op::Kind::kDelete;
   return r;
 }
@@ -41,8 +42,8 @@ std::vector<std::string> sample_commands() {
   return out;
 }
 
-// Every truncation, one byte more, and every flipped bit: `reencode` gives back the bytes of what it
-// accepted, or nothing.
+// Every truncation, one byte more, and every flipped bit: `reencode` gives back the bytes of what
+// it accepted, or nothing.
 void mutate(const std::string& good, const std::function<std::string(Bytes)>& reencode) {
   for (size_t size = 0; size < good.size(); size++) {
     std::string again = reencode(Bytes(good).substr(0, size));

@@ -1,0 +1,249 @@
+// Goal: whatever commands come, in whatever batches, the machine does what the data model says.
+// Method: random commands over few keys and uploads, so that they meet; a simple model gives the
+// expected results and content; the same log cut into other batches must leave the same bytes in
+// the store.  KVS_SEED=n runs one seed alone.
+#include "model.hpp"
+
+#include <cstdlib>
+#include <random>
+
+namespace kvstore::kv::test {
+namespace {
+
+struct TimedCommand {
+  Command command;
+  uint64_t time_ms;
+};
+
+class Generator {
+ public:
+  explicit Generator(uint64_t seed) : random_(seed) {}
+
+  TimedCommand next() {
+    time_ms_ += below(20);
+    uint64_t time = time_ms_ - std::min<uint64_t>(time_ms_, below(8) == 0 ? 30 : 0);
+    switch (below(12)) {
+      case 0:
+      case 1:
+      case 2:
+        return {part(), time};
+      case 3:
+        return {below(2) == 0 ? Command(UploadAbort{id()}) : Command(SweepUploads{sweep()}), time};
+      default:
+        return {transaction(), time};
+    }
+  }
+  uint64_t below(uint64_t n) { return random_() % n; }
+
+ private:
+  std::string key() {
+    static const char* kKeys[] = {"a",         "ab", "abc",  "b",        "b\xff",
+                                  "b\xff\xff", "c",  "\xff", "\xff\xff", ""};
+    return kKeys[below(100) == 0 ? 9 : below(9)];
+  }
+  uint64_t id() { return 1 + below(6); }
+  uint64_t sweep() { return time_ms_ - std::min<uint64_t>(time_ms_, below(200)); }
+
+  // Mostly first parts; sometimes a whole one and then the rest of it.
+  UploadPart part() {
+    uint64_t upload = id();
+    uint64_t& sent = sent_[upload];
+    if (below(25) == 0 && large_ < kLargeMax) {
+      large_++;
+      sent = kPartBytes;
+      return upload_part(upload, 0, kPartBytes);
+    }
+    uint64_t bytes = below(50) == 0 ? 0 : 1 + below(3);
+    auto number = static_cast<uint32_t>(below(8) == 0 ? below(3) : sent == kPartBytes ? 1 : 0);
+    sent = (sent == kPartBytes ? sent : 0) + bytes;
+    return {upload, number, std::string(bytes, 'u')};
+  }
+
+  Range range() {
+    switch (below(10)) {
+      case 0:
+        return until(key(), key());
+      case 1:
+        return prefix(key());
+      case 2:
+        return from(key());
+      case 3:
+        return below(4) == 0 ? all() : prefix(key());
+      default:
+        return key_range(key());
+    }
+  }
+
+  Compare comparison() {
+    Compare c;
+    c.target = static_cast<Compare::Target>(1 + below(5));
+    c.op = static_cast<Compare::Op>(1 + below(4));
+    c.range = range();
+    c.number = below(3) == 0 ? below(200) : below(3);
+    c.value = std::string(below(3), "uvw"[below(3)]);
+    return c;
+  }
+
+  Op operation() {
+    Op op;
+    uint64_t kind = below(10);
+    op.kind = kind < 5 ? Op::Kind::kPut : kind < 7 ? Op::Kind::kDelete : Op::Kind::kGet;
+    op.range = op.kind == Op::Kind::kPut ? key_range(key()) : range();
+    if (op.kind == Op::Kind::kGet) {
+      for (uint32_t flag : {kOpKeysOnly, kOpCountOnly, kOpReverse})
+        op.flags |= below(4) == 0 ? flag : 0;
+      op.limit = below(2) == 0 ? 0 : 1 + below(4);
+      return op;
+    }
+    for (uint32_t flag : {kOpPrev, kOpKeysOnly}) op.flags |= below(3) == 0 ? flag : 0;
+    if (op.kind != Op::Kind::kPut) return op;
+    if (below(4) == 0) {
+      op.upload_id = id();
+      op.upload_bytes = below(4) == 0 ? 1 + below(3) : sent_[op.upload_id];
+    } else {
+      op.value = std::string(below(3), "uvw"[below(3)]);
+    }
+    return op;
+  }
+
+  Txn transaction() {
+    Txn txn;
+    for (uint64_t n = below(3); n > 0; n--) txn.compares.push_back(comparison());
+    for (uint64_t n = below(5); n > 0; n--) txn.then_ops.push_back(operation());
+    for (uint64_t n = below(3); n > 0; n--) txn.else_ops.push_back(operation());
+    return txn;
+  }
+
+  std::mt19937_64 random_;
+  uint64_t time_ms_ = 1;
+  static constexpr int kLargeMax = 3;
+  int large_ = 0;
+  std::map<uint64_t, uint64_t> sent_;  // by upload: bytes, if all went well
+};
+
+struct Log {
+  std::vector<std::string> bytes;
+  std::vector<LogEntry> entries;
+};
+
+Log encode(const std::vector<TimedCommand>& commands) {
+  Log log;
+  for (const TimedCommand& c : commands) {
+    log.bytes.push_back(encode_command(c.command));
+    stamp_time(&log.bytes.back(), c.time_ms);
+  }
+  for (const std::string& bytes : log.bytes)
+    log.entries.push_back({1, log.entries.size() + 1, LogEntry::Kind::kCommand, bytes});
+  return log;
+}
+
+// Applies the log in batches of 1..batch_max entries.
+std::vector<CommandResult> run(Machine& m, const Log& log, size_t batch_max, Generator& cuts) {
+  std::vector<CommandResult> all, results;
+  std::span<const LogEntry> rest(log.entries);
+  while (!rest.empty()) {
+    size_t n = std::min<size_t>(rest.size(), 1 + cuts.below(batch_max));
+    Status s = m.machine->apply(rest.first(n), &results);
+    REQUIRE_MESSAGE(s.is_ok(), s.to_string());
+    REQUIRE(results.size() == n);
+    all.insert(all.end(), results.begin(), results.end());
+    rest = rest.subspan(n);
+    if (cuts.below(20) == 0) m.reopen();
+  }
+  return all;
+}
+
+void check_content(Machine& m, const Model& model) {
+  MemoryData data = m.store.data();
+  size_t parts = 0;
+  CHECK(data.spaces[kSpaceUser].size() == model.values.size());
+  for (const auto& [key, value] : model.values) {
+    Item item = m.item(key);
+    CHECK(item.version == value.version);
+    CHECK(item.create_revision == value.create_revision);
+    CHECK(item.mod_revision == value.mod_revision);
+    std::string bytes = item.value;
+    for (uint32_t i = 0; value.upload_id != 0 && bytes.size() < value.bytes.size(); i++, parts++)
+      bytes += data.spaces[kSpaceParts][part_key(value.upload_id, i)];
+    CHECK((bytes == value.bytes));
+  }
+  uint64_t oldest = 0;
+  for (const auto& [id, upload] : model.uploads) {
+    for (uint32_t i = 0; i < upload.parts.size(); i++, parts++)
+      CHECK((data.spaces[kSpaceParts][part_key(id, i)] == upload.parts[i]));
+    if (oldest == 0 || upload.last_time_ms < oldest) oldest = upload.last_time_ms;
+  }
+  CHECK(data.spaces[kSpaceParts].size() == parts);
+  CHECK(m.machine->open_uploads() == model.uploads.size());
+  CHECK(m.machine->oldest_upload_ms() == oldest);
+  CHECK(m.machine->revision() == model.revision);
+}
+
+// How often each outcome came, so that the logs are known to reach them.
+struct Outcomes {
+  std::map<Code, int> codes;
+  int then_branches = 0;
+  int else_branches = 0;
+  int limited = 0;
+  int large_values = 0;
+};
+
+void count(const CommandResult& r, const Command& command, Outcomes* outcomes) {
+  outcomes->codes[r.code]++;
+  if (r.code != Code::kOk || !std::holds_alternative<Txn>(command)) return;
+  (r.succeeded ? outcomes->then_branches : outcomes->else_branches)++;
+  for (const OpResult& op : r.ops) {
+    outcomes->limited += op.more ? 1 : 0;
+    for (const Item& item : op.items) outcomes->large_values += item.value_bytes >= kPartBytes;
+  }
+}
+
+void check_seed(uint64_t seed, Outcomes* outcomes) {
+  INFO("seed=" << seed);
+  Generator generator(seed);
+  std::vector<TimedCommand> commands;
+  for (int i = 0; i < 400; i++) commands.push_back(generator.next());
+  Log log = encode(commands);
+
+  Machine reference;
+  std::vector<CommandResult> results = run(reference, log, 16, generator);
+  Model model;
+  for (size_t i = 0; i < commands.size(); i++) {
+    INFO("entry " << i + 1);
+    CommandResult expected = model.apply(commands[i].command, commands[i].time_ms);
+    expected.message = results[i].message;
+    CHECK(results[i].code == expected.code);
+    CHECK((results[i] == expected));
+    count(expected, commands[i].command, outcomes);
+  }
+  check_content(reference, model);
+
+  for (size_t batch_max : {size_t{1}, size_t{5}, commands.size()}) {
+    INFO("batches of up to " << batch_max);
+    Machine other;
+    CHECK((run(other, log, batch_max, generator) == results));
+    CHECK((other.store.data().contents() == reference.store.data().contents()));
+    CHECK(other.store.data().applied.index == reference.store.data().applied.index);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("random logs give the model's results, however they are cut into batches") {
+  Outcomes outcomes;
+  if (const char* seed = std::getenv("KVS_SEED")) {
+    check_seed(std::strtoull(seed, nullptr, 10), &outcomes);
+    return;
+  }
+  for (uint64_t seed = 1; seed <= 150; seed++) check_seed(seed, &outcomes);
+  for (Code code : {Code::kOk, Code::kInvalid, Code::kNotFound, Code::kConflict}) {
+    CAPTURE(code_name(code));
+    CHECK(outcomes.codes[code] > 100);
+  }
+  CHECK(outcomes.then_branches > 1000);
+  CHECK(outcomes.else_branches > 1000);
+  CHECK(outcomes.limited > 100);
+  CHECK(outcomes.large_values > 10);
+}
+
+}  // namespace kvstore::kv::test

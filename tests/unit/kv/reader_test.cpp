@@ -1,7 +1,8 @@
 // Goal: items, pages and value downloads are read from a view as promised.
 // Method: a small store filled through the machine; each case reads it in one way.
-#include "kv/range.hpp"
 #include "kv/reader.hpp"
+
+#include "kv/range.hpp"
 #include "kv_testing.hpp"
 
 namespace kvstore::kv::test {
@@ -225,8 +226,10 @@ TEST_CASE("a value in parts is read across them, piece by piece") {
   CHECK(d.status.is_ok());
   CHECK(d.pieces == 3);
   CHECK((d.bytes == whole));
-  for (auto [offset, bytes] : {std::pair{kPartBytes - 2, uint64_t{4}}, {kPartBytes, 1},
-                               {kPartBytes - 1, kPartBytes + 2}, {2 * kPartBytes + 3, 100}})
+  for (auto [offset, bytes] : {std::pair{kPartBytes - 2, uint64_t{4}},
+                               {kPartBytes, 1},
+                               {kPartBytes - 1, kPartBytes + 2},
+                               {2 * kPartBytes + 3, 100}})
     CHECK((download(m, "big", offset, bytes).bytes == whole.substr(offset, bytes)));
   CHECK(download(m, "big", kBytes, 1).pieces == 0);
   auto view = m.store.open_view();

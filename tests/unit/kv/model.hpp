@@ -1,0 +1,238 @@
+// The state machine once more, written for obviousness: what the random tests compare it with.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+
+#include "kv/validate.hpp"
+#include "kv_testing.hpp"
+
+namespace kvstore::kv::test {
+
+struct ModelValue {
+  std::string bytes;  // whole, also of large values
+  uint64_t upload_id = 0;
+  uint64_t create_revision = 0;
+  uint64_t mod_revision = 0;
+  uint64_t version = 0;
+};
+
+struct ModelUpload {
+  std::vector<std::string> parts;
+  uint64_t last_time_ms = 0;
+  uint64_t bytes() const {
+    uint64_t sum = 0;
+    for (const std::string& part : parts) sum += part.size();
+    return sum;
+  }
+};
+
+class Model {
+ public:
+  CommandResult apply(const Command& command, uint64_t time_ms) {
+    now_ms_ = std::max(now_ms_, time_ms);
+    CommandResult result;
+    if (auto* txn = std::get_if<Txn>(&command))
+      result = apply_txn(*txn);
+    else if (auto* part = std::get_if<UploadPart>(&command))
+      result.code = add_part(*part);
+    else if (auto* abort = std::get_if<UploadAbort>(&command))
+      uploads.erase(abort->upload_id);
+    else
+      std::erase_if(uploads, [&](const auto& upload) {
+        return upload.second.last_time_ms < std::get<SweepUploads>(command).idle_before_ms;
+      });
+    result.revision = revision;
+    return result;
+  }
+
+  std::map<std::string, ModelValue> values;
+  std::map<uint64_t, ModelUpload> uploads;
+  uint64_t revision = 0;
+
+ private:
+  struct Refused {
+    Code code;
+  };
+
+  Code add_part(const UploadPart& part) {
+    if (part.upload_id == 0 || part.bytes.empty() || part.bytes.size() > kPartBytes)
+      return Code::kInvalid;
+    ModelUpload* upload = uploads.count(part.upload_id) ? &uploads[part.upload_id] : nullptr;
+    size_t have = upload == nullptr ? 0 : upload->parts.size();
+    if (part.part < have) return Code::kOk;
+    if (part.part > have) return Code::kInvalid;
+    if (have > 0 && upload->parts.back().size() < kPartBytes) return Code::kInvalid;
+    if (upload == nullptr && owned(part.upload_id)) return Code::kConflict;
+    uploads[part.upload_id].parts.push_back(part.bytes);
+    uploads[part.upload_id].last_time_ms = now_ms_;
+    return Code::kOk;
+  }
+
+  bool owned(uint64_t id) const {
+    for (const auto& [key, value] : values) {
+      if (value.upload_id == id) return true;
+    }
+    return false;
+  }
+
+  static bool inside(const Range& range, const std::string& key) {
+    switch (range.kind) {
+      case Range::Kind::kKey:
+        return key == range.key;
+      case Range::Kind::kUntil:
+        return key >= range.key && key < range.end;
+      case Range::Kind::kPrefix:
+        return key.substr(0, range.key.size()) == range.key;
+      case Range::Kind::kFrom:
+        return key >= range.key;
+      case Range::Kind::kAll:
+        return true;
+    }
+    return false;
+  }
+
+  template <typename T>
+  static bool ordered(Compare::Op op, const T& a, const T& b) {
+    switch (op) {
+      case Compare::Op::kEq:
+        return a == b;
+      case Compare::Op::kNe:
+        return a != b;
+      case Compare::Op::kLt:
+        return a < b;
+      case Compare::Op::kGt:
+        return a > b;
+    }
+    return false;
+  }
+
+  static bool holds_for(const Compare& c, const ModelValue& value) {
+    switch (c.target) {
+      case Compare::Target::kValue:
+        return ordered(c.op, value.bytes, c.value);
+      case Compare::Target::kModRevision:
+        return ordered(c.op, value.mod_revision, c.number);
+      case Compare::Target::kCreateRevision:
+        return ordered(c.op, value.create_revision, c.number);
+      case Compare::Target::kVersion:
+        return ordered(c.op, value.version, c.number);
+      case Compare::Target::kLease:
+        return ordered(c.op, uint64_t{0}, c.number);
+    }
+    return false;
+  }
+
+  bool holds(const Compare& c) const {
+    bool any = false;
+    for (const auto& [key, value] : values) {
+      if (!inside(c.range, key)) continue;
+      any = true;
+      if (!holds_for(c, value)) return false;
+    }
+    if (any || c.range.kind != Range::Kind::kKey) return true;
+    if (c.target == Compare::Target::kValue) return c.op == Compare::Op::kNe;
+    return holds_for(c, ModelValue());
+  }
+
+  CommandResult apply_txn(const Txn& txn) {
+    CommandResult result;
+    Model before = *this;
+    std::optional<Refused> refused;
+    if (!validate_txn(txn)) refused = Refused{Code::kInvalid};
+    if (!refused) {
+      result.succeeded = true;
+      for (const Compare& c : txn.compares) result.succeeded = result.succeeded && holds(c);
+      refused = run(result.succeeded ? txn.then_ops : txn.else_ops, &result.ops);
+    }
+    if (refused) {
+      *this = before;
+      result = CommandResult();
+      result.code = refused->code;
+    }
+    for (const auto* ops : {&txn.then_ops, &txn.else_ops}) {
+      for (const Op& op : *ops) uploads.erase(op.upload_id);
+    }
+    return result;
+  }
+
+  std::optional<Refused> run(const std::vector<Op>& ops, std::vector<OpResult>* results) {
+    for (const Op& op : ops) {
+      if (op.upload_id == 0) continue;
+      if (!uploads.count(op.upload_id) || uploads[op.upload_id].bytes() != op.upload_bytes)
+        return Refused{Code::kNotFound};
+    }
+    uint64_t next = revision + 1;
+    for (const Op& op : ops) {
+      OpResult& result = results->emplace_back();
+      result.kind = op.kind;
+      result.flags = op.flags;
+      if (op.kind == Op::Kind::kPut)
+        put(op, next, &result);
+      else if (op.kind == Op::Kind::kDelete)
+        remove(op, next, &result);
+      else
+        get(op, &result);
+    }
+    return std::nullopt;
+  }
+
+  void put(const Op& op, uint64_t next, OpResult* result) {
+    auto it = values.find(op.range.key);
+    if (it != values.end() && (op.flags & kOpPrev) != 0)
+      result->items.push_back(item(it->first, it->second, op.flags));
+    ModelValue value;
+    value.create_revision = it == values.end() ? next : it->second.create_revision;
+    value.version = it == values.end() ? 1 : it->second.version + 1;
+    value.mod_revision = next;
+    value.bytes = op.value;
+    value.upload_id = op.upload_id;
+    if (op.upload_id != 0) {
+      for (const std::string& part : uploads[op.upload_id].parts) value.bytes += part;
+      uploads.erase(op.upload_id);
+    }
+    values[op.range.key] = value;
+    result->count = 1;
+    revision = next;
+  }
+
+  void remove(const Op& op, uint64_t next, OpResult* result) {
+    for (auto it = values.begin(); it != values.end();) {
+      if (!inside(op.range, it->first)) {
+        ++it;
+        continue;
+      }
+      if ((op.flags & kOpPrev) != 0) result->items.push_back(item(it->first, it->second, op.flags));
+      it = values.erase(it);
+      result->count++;
+      revision = next;
+    }
+  }
+
+  void get(const Op& op, OpResult* result) const {
+    std::vector<Item> items;
+    for (const auto& [key, value] : values) {
+      if (inside(op.range, key)) items.push_back(item(key, value, op.flags));
+    }
+    if ((op.flags & kOpReverse) != 0) items = {items.rbegin(), items.rend()};
+    bool count_only = (op.flags & kOpCountOnly) != 0;
+    bool single = op.range.kind == Range::Kind::kKey;
+    if (!count_only && !single && op.limit != 0 && items.size() > op.limit) {
+      items.resize(op.limit);
+      result->more = true;
+    }
+    result->count = items.size();
+    if (!count_only) result->items = items;
+  }
+
+  static Item item(const std::string& key, const ModelValue& value, uint32_t flags) {
+    bool bytes = value.upload_id == 0 && (flags & kOpKeysOnly) == 0;
+    return {key, bytes ? value.bytes : "", value.create_revision, value.mod_revision, value.version,
+            0,   value.bytes.size()};
+  }
+
+  uint64_t now_ms_ = 0;
+};
+
+}  // namespace kvstore::kv::test
