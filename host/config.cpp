@@ -274,6 +274,7 @@ Status assign(Json* document, const std::string& path, const Json& value) {
   const std::string top = path.substr(0, path.find('.'));
   if (!document->contains(top) && path != top) {
     if (top == "apis") (*document)[top] = default_apis();
+    if (top == "peers") (*document)[top] = Json::array();
     if (top == "log" || top == "state") (*document)[top] = {{"plugin", "storage-leveldb"}};
     if (top == "transport") (*document)[top] = {{"plugin", "transport-thrift"}};
   }

@@ -15,6 +15,12 @@ bool level_by_name(std::string_view name, LogLevel* out) {
   return false;
 }
 
+bool is_module(std::string_view name) {
+  return !name.empty() && name.find_first_not_of(
+                              "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX"
+                              "YZ0123456789-_.") == name.npos;
+}
+
 }  // namespace
 
 std::string_view level_name(LogLevel level) {
@@ -43,7 +49,7 @@ Result<LogLevels> parse_log_levels(std::string_view text) {
     std::string_view module = equals == item.npos ? "" : item.substr(0, equals);
     std::string_view name = equals == item.npos ? item : item.substr(equals + 1);
     LogLevel level;
-    if (!level_by_name(name, &level) || (equals != item.npos && module.empty())) {
+    if (!level_by_name(name, &level) || (equals != item.npos && !is_module(module))) {
       return Status(Code::kInvalid,
                     '"' + std::string(item) +
                         "\" is no log level; write trace, debug, info, warn, error or "
