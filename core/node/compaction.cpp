@@ -1,0 +1,36 @@
+#include "node/compaction.hpp"
+
+#include <algorithm>
+
+namespace kvstore::node {
+
+void CompactionPolicy::on_appended(raft::Index last, uint64_t bytes) {
+  total_bytes_ += bytes;
+  while (!marks_.empty() && marks_.back().index >= last) marks_.pop_back();  // truncated meanwhile
+  if (marks_.empty() || total_bytes_ - marks_.back().bytes >= kMarkBytes) {
+    marks_.push_back({last, total_bytes_});
+  }
+}
+
+raft::Index CompactionPolicy::start_of_trailing_bytes(raft::Index first) const {
+  for (auto it = marks_.rbegin(); it != marks_.rend(); ++it) {
+    if (total_bytes_ - it->bytes > trailing_bytes_) return std::max(first, it->index);
+  }
+  return first;
+}
+
+raft::Index CompactionPolicy::upto(const raft::RaftLog& log, raft::Index durable, uint64_t now_ms) {
+  raft::Index base = log.base().index;
+  raft::Index last = log.last().index;
+  // Whichever tail is shorter is kept: a bound on entries and a bound on bytes.
+  raft::Index by_entries =
+      last.value > trailing_entries_ ? last - trailing_entries_ : raft::Index{0};
+  raft::Index target = std::max(by_entries, start_of_trailing_bytes(base));
+  target = std::min(target, durable);
+  std::erase_if(holds_, [&](const auto& hold) { return hold.second.until_ms <= now_ms; });
+  for (const auto& [peer, hold] : holds_) target = std::min(target, hold.from);
+  while (!marks_.empty() && marks_.front().index < target) marks_.pop_front();
+  return std::max(target, base);
+}
+
+}  // namespace kvstore::node

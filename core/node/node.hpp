@@ -1,0 +1,204 @@
+// One node of the cluster: consensus, requests and membership over ports.
+//
+// Lifecycle: built from what the disk holds; driven by the functions below, each batch of calls
+// followed by flush(), which carries out what they led to; begin_shutdown() and fail() end it.
+// Concurrency: one executor (the raft thread, or the simulator); nothing here locks or blocks.
+// Outline: node.cpp turns events into raft steps and outputs into port calls; node_requests.cpp has
+// proposals, reads and forwarding; node_membership.cpp hellos and dialling; node_control.cpp the
+// verbs; node_status.cpp the reports.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "node/compaction.hpp"
+#include "node/forward_table.hpp"
+#include "node/membership_manager.hpp"
+#include "node/options.hpp"
+#include "node/peer_directory.hpp"
+#include "node/ports.hpp"
+#include "node/proposal_table.hpp"
+#include "node/read_table.hpp"
+#include "raft/raft_node.hpp"
+
+namespace kvstore::node {
+
+// What the state machine says after a batch.
+struct AppliedReport {
+  raft::Index index;
+  uint64_t revision = 0;
+  uint64_t newest_time_ms = 0;
+  uint64_t open_uploads = 0;
+  uint64_t oldest_upload_ms = 0;
+  uint64_t bytes = 0;  // written since the last report
+};
+
+// What a node starts from.
+struct Start {
+  Options options;
+  Identity identity;
+  raft::Restored restored;
+  AppliedReport applied;
+};
+
+struct Counters {
+  uint64_t proposals = 0;
+  uint64_t reads = 0;
+  uint64_t forwarded = 0;
+  uint64_t leader_changes = 0;
+  uint64_t snapshots_sent = 0;
+  uint64_t snapshots_installed = 0;
+  uint64_t messages_dropped = 0;  // malformed or from another cluster
+};
+
+class Node {
+ public:
+  Node(Start start, const Ports& ports);
+  ~Node();
+
+  // ---- time
+  void tick();
+
+  // ---- requests
+  void submit(std::vector<ProposalPtr> proposals);
+  void read(std::vector<ReadPtr> reads);
+  void control(ControlPtr control);
+
+  // ---- transport
+  void on_message(raft::NodeId from, const SharedBytes& payload);
+  void on_connected(raft::NodeId peer);
+  void on_disconnected(raft::NodeId peer);
+  void on_peer_writable(raft::NodeId peer, Lane lane);
+  void on_rejected(const std::string& reason);
+  // A hello that judge_hello accepted.
+  void on_hello(const wire::Hello& hello);
+  // A hello for which claims_us holds.
+  void on_foreign_hello(const wire::Hello& hello);
+
+  // ---- storage
+  void on_persisted(uint64_t sequence);
+  void on_loaded(raft::EntriesLoaded loaded);
+  void on_applied(const AppliedReport& report);
+  void on_state_synced(raft::LogId durable);
+
+  // ---- snapshots
+  void on_snapshot_sent(raft::NodeId peer, bool ok, raft::LogId last);
+  // `decided` is called with OK once the snapshot is installed or not needed, else with the reason.
+  void on_snapshot_staged(raft::SnapshotStaged staged, const wire::ClusterId& cluster,
+                          std::unique_ptr<StagedSnapshot> snapshot,
+                          std::function<void(Status)> decided);
+  void on_snapshot_installed(const raft::SnapshotMeta& meta, const AppliedReport& report);
+
+  // Where this node's front ends are reached, once they listen.
+  void set_api_addresses(std::vector<std::pair<std::string, std::string>> addresses);
+
+  // Carries out everything that the calls since the last flush led to.
+  void flush();
+
+  // Hands leadership over and refuses new requests with CLOSED.
+  void begin_shutdown();
+  // Nothing is left that a client waits for, and another node leads (or nobody could).
+  bool may_stop() const;
+  // The node cannot go on (a disk failed, state is damaged): everything pending ends, later calls
+  // do nothing.
+  void fail(const Status& why);
+  bool failed() const { return !failure_.is_ok(); }
+
+  const raft::RaftNode& raft() const { return *raft_; }
+  const Membership& membership() const { return membership_; }
+  const Identity& identity() const { return identity_; }
+  const Counters& counters() const { return counters_; }
+  const AppliedReport& applied() const { return applied_; }
+  raft::LogId state_durable() const { return state_durable_; }
+
+ private:
+  // node.cpp
+  void step(raft::Event event);
+  bool carry_out();
+  void send_messages(std::vector<raft::Message> messages);
+  void apply(std::vector<raft::Entry> committed);
+  void send_snapshot(raft::NodeId peer);
+  void on_role_changed();
+  void on_configuration_changed();
+  void publish_view();
+  void maybe_sync_state(uint64_t now_ms);
+  void maybe_sweep_uploads(uint64_t now_ms);
+
+  // node_requests.cpp
+  Status refusal() const;
+  bool leads() const { return raft_->role() == raft::Role::kLeader; }
+  void propose_local(std::vector<ProposalPtr> proposals);
+  void forward(ForwardTable::Request request);
+  void send_request(raft::NodeId to, std::string frame, uint64_t number);
+  void resubmit_waiting();
+  void ask_reads();
+  void on_forward_request(raft::NodeId from, const SharedBytes& payload);
+  void on_control_request(raft::NodeId from, const SharedBytes& payload);
+  bool reserve_forwarded(uint64_t bytes);
+  void respond(raft::NodeId to, std::string frame);
+
+  // node_membership.cpp
+  bool accept_cluster_of(raft::NodeId from);
+  bool adopt(const wire::ClusterId& cluster);
+  void bind_admitted(const wire::Hello& hello);
+  void refresh_dialing();
+
+  // node_control.cpp
+  void execute(ControlPtr control);
+  void control_add(ControlPtr control);
+  void control_remove(ControlPtr control);
+  void control_transfer(ControlPtr control);
+  Status check_removal(const std::string& name, bool force, std::string* code) const;
+
+  // node_status.cpp
+  void control_health(ControlPtr control);
+  void control_status(ControlPtr control);
+  std::string status_json(const std::string* leader_progress) const;
+  std::string progress_json() const;
+
+  Options options_;
+  Identity identity_;
+  Ports ports_;
+  std::unique_ptr<raft::RaftNode> raft_;
+  raft::Output out_;
+  Membership membership_;
+
+  ProposalTable proposals_;
+  ReadTable reads_;
+  ForwardTable forwards_;
+  PeerDirectory peers_;
+  MembershipManager manager_;
+  CompactionPolicy compaction_;
+
+  AppliedReport applied_;
+  raft::LogId state_durable_;
+  uint64_t last_token_ = 0;
+  uint64_t leader_time_ms_ = 0;
+  raft::NodeId known_leader_;
+  bool dialing_stale_ = true;
+  std::vector<raft::NodeId> unreachable_;  // to be told to raft at the next flush
+
+  bool sync_running_ = false;
+  uint64_t last_sync_ms_ = 0;
+  uint64_t unsynced_bytes_ = 0;
+  raft::Index synced_index_;
+  uint64_t last_sweep_ms_ = 0;
+  uint64_t next_resubmit_ms_ = 0;
+
+  std::function<void(Status)> install_decided_;
+
+  // Requests of other nodes that are being served here.  Their ends may run on other threads, so
+  // the budget is given back through the executor: respond() runs there.
+  uint64_t forwarded_requests_ = 0;
+  uint64_t forwarded_bytes_ = 0;
+
+  bool draining_ = false;
+  Status failure_;
+  std::string foreign_;
+  Counters counters_;
+};
+
+}  // namespace kvstore::node

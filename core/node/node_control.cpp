@@ -1,0 +1,257 @@
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/log.hpp"
+#include "node/node.hpp"
+
+namespace kvstore::node {
+namespace {
+
+using nlohmann::json;
+
+std::string code_json(const std::string& code) {
+  return json{{"code", code}}.dump();
+}
+
+void invalid(ControlPtr control, const std::string& message) {
+  control->finish(Code::kInvalid, message, code_json("invalid_argument"));
+}
+
+// The arguments of a verb, read with checks: the first wrong one ends the call.
+class Arguments {
+ public:
+  explicit Arguments(const std::string& text)
+      : json_(text.empty() ? json::object() : json::parse(text, nullptr, false)) {
+    if (!json_.is_object()) error_ = "the arguments are not a JSON object";
+  }
+
+  std::string string(const char* key) {
+    auto it = json_.find(key);
+    if (it == json_.end() || !it->is_string() || it->get<std::string>().empty()) {
+      fail(std::string("'") + key + "' is required and must be a non-empty string");
+      return {};
+    }
+    return it->get<std::string>();
+  }
+  bool boolean(const char* key, bool fallback) {
+    auto it = json_.find(key);
+    if (it == json_.end()) return fallback;
+    if (!it->is_boolean()) fail(std::string("'") + key + "' must be true or false");
+    return it->is_boolean() && it->get<bool>();
+  }
+  uint64_t number(const char* key, uint64_t fallback) {
+    auto it = json_.find(key);
+    if (it == json_.end()) return fallback;
+    if (!it->is_number_unsigned()) {
+      fail(std::string("'") + key + "' must be a non-negative integer");
+      return fallback;
+    }
+    return it->get<uint64_t>();
+  }
+  const std::string& error() const { return error_; }
+
+ private:
+  void fail(std::string message) {
+    if (error_.empty()) error_ = std::move(message);
+  }
+  json json_;
+  std::string error_;
+};
+
+bool is_leader_verb(const std::string& verb) {
+  return verb == "cluster.add" || verb == "cluster.remove" || verb == "cluster.transfer" ||
+         verb == "cluster.progress";
+}
+
+// The code of a failed membership edit, unless the edit named one.
+const char* edit_code(Code code) {
+  switch (code) {
+    case Code::kNotFound:
+      return "not_a_member";
+    case Code::kInvalid:
+      return "invalid_argument";
+    case Code::kConflict:
+      return "address_taken";
+    case Code::kBusy:
+      return "change_in_progress";
+    case Code::kNotLeader:
+      return "no_leader";
+    default:
+      return nullptr;
+  }
+}
+
+void finish_failed(Control* control, const Status& status, const std::string& code) {
+  const char* fallback = edit_code(status.code());
+  std::string name = !code.empty() ? code : fallback != nullptr ? fallback : "";
+  control->finish(status.code(), status.message(), name.empty() ? "" : code_json(name));
+}
+
+}  // namespace
+
+void Node::control(ControlPtr control) {
+  if (control->verb == "health") {
+    control_health(std::move(control));
+    return;
+  }
+  if (failed()) {
+    control->finish(Code::kClosed, refusal().message());
+    return;
+  }
+  if (control->verb == "cluster.status") {
+    control_status(std::move(control));
+    return;
+  }
+  if (!is_leader_verb(control->verb)) {
+    control->finish(Code::kUnsupported, "unknown verb '" + control->verb + "'");
+    return;
+  }
+  if (Status refused = refusal(); !refused) {
+    control->finish(refused.code(), refused.message());
+  } else if (leads()) {
+    execute(std::move(control));
+  } else {
+    forward(std::move(control));
+  }
+}
+
+// Serves a verb that needs the leader, which this node is.
+void Node::execute(ControlPtr control) {
+  if (control->verb == "cluster.add") {
+    control_add(std::move(control));
+  } else if (control->verb == "cluster.remove") {
+    control_remove(std::move(control));
+  } else if (control->verb == "cluster.transfer") {
+    control_transfer(std::move(control));
+  } else if (control->verb == "cluster.progress") {
+    control->finish(Code::kOk, {}, progress_json());
+  } else {
+    control->finish(Code::kUnsupported, "unknown verb '" + control->verb + "'");
+  }
+}
+
+void Node::control_add(ControlPtr control) {
+  Arguments args(control->json);
+  Admission admission;
+  admission.name = args.string("node_id");
+  admission.address = args.string("address");
+  admission.learner = args.boolean("learner", false);
+  uint64_t timeout_ms = args.number("timeout_ms", 10'000);
+  if (!args.error().empty()) {
+    invalid(std::move(control), args.error());
+    return;
+  }
+  MembershipManager::RoleWait wait;
+  wait.name = admission.name;
+  wait.learner_is_enough = admission.learner;
+  // A little before the caller's own deadline, so that the answer says how far it got.
+  uint64_t now_ms = ports_.clock->now_ms();
+  uint64_t left_ms = control->deadline_ms > now_ms ? control->deadline_ms - now_ms : 0;
+  wait.deadline_ms = now_ms + std::min(timeout_ms, left_ms - left_ms / 10);
+  auto shared = std::make_shared<ControlPtr>(std::move(control));
+  manager_.enqueue(
+      [admission](Membership* membership, raft::Configuration* configuration) {
+        const MemberInfo* member = membership->find_name(admission.name);
+        if (member == nullptr) return membership->admit(admission);
+        const raft::Member* role = configuration->find(member->id);
+        if (!role->voter && !admission.learner) {
+          configuration->set({.id = member->id, .voter = false, .auto_promote = true});
+        }
+        return member->address == admission.address
+                   ? Status::ok()
+                   : membership->move(member->id, admission.address);
+      },
+      [this, shared, wait = std::make_shared<MembershipManager::RoleWait>(std::move(wait))](
+          const Status& status) {
+        if (!status) {
+          finish_failed(shared->get(), status, {});
+          return;
+        }
+        dialing_stale_ = true;
+        wait->control = std::move(*shared);
+        manager_.wait_for_role(std::move(*wait));
+      });
+}
+
+// Whether the cluster keeps a quorum of reachable voters without this one.
+Status Node::check_removal(const std::string& name, bool force, std::string* code) const {
+  const MemberInfo* member = membership_.find_name(name);
+  if (member == nullptr) {
+    if (membership_.find_admission(name) != nullptr) return Status::ok();
+    return {Code::kNotFound, "'" + name + "' is not a member"};
+  }
+  const raft::Configuration& configuration = raft_->configuration();
+  if (!configuration.is_voter(member->id)) return Status::ok();
+  *code = "quorum_loss";
+  if (configuration.voter_count() == 1) {
+    return {Code::kConflict, "'" + name + "' is the last voter and cannot be removed"};
+  }
+  if (force) return Status::ok();
+  size_t healthy = member->id == identity_.id ? 0 : 1;
+  for (const raft::PeerStatus& peer : raft_->peers()) {
+    bool counts = configuration.is_voter(peer.id) && peer.id != member->id;
+    if (counts && peer.recently_active) ++healthy;
+  }
+  size_t quorum_after = (configuration.voter_count() - 1) / 2 + 1;
+  if (healthy < quorum_after) {
+    return {
+        Code::kConflict,
+        fmt::format("without '{}' only {} of {} voters would be reachable, fewer than the quorum "
+                    "of {}; force=true removes it all the same",
+                    name, healthy, configuration.voter_count() - 1, quorum_after)};
+  }
+  code->clear();
+  return Status::ok();
+}
+
+void Node::control_remove(ControlPtr control) {
+  Arguments args(control->json);
+  std::string name = args.string("node_id");
+  bool force = args.boolean("force", false);
+  if (!args.error().empty()) {
+    invalid(std::move(control), args.error());
+    return;
+  }
+  auto code = std::make_shared<std::string>();
+  auto shared = std::make_shared<ControlPtr>(std::move(control));
+  manager_.enqueue(
+      [this, name, force, code](Membership* membership, raft::Configuration* configuration) {
+        if (Status allowed = check_removal(name, force, code.get()); !allowed) return allowed;
+        code->clear();
+        if (const MemberInfo* member = membership->find_name(name)) {
+          raft::NodeId id = member->id;
+          configuration->remove(id);
+          membership->remove(id);
+        }
+        membership->remove_admission(name);
+        return Status::ok();
+      },
+      [shared, name, code](const Status& status) {
+        if (!status) {
+          finish_failed(shared->get(), status, *code);
+          return;
+        }
+        (*shared)->finish(Code::kOk, {}, json{{"node_id", name}, {"removed", true}}.dump());
+      });
+}
+
+void Node::control_transfer(ControlPtr control) {
+  Arguments args(control->json);
+  std::string name = args.string("node_id");
+  if (!args.error().empty()) {
+    invalid(std::move(control), args.error());
+    return;
+  }
+  const MemberInfo* target = membership_.find_name(name);
+  if (target == nullptr || !raft_->configuration().is_voter(target->id)) {
+    control->finish(Code::kNotFound, "'" + name + "' is not a voter", code_json("not_a_member"));
+    return;
+  }
+  if (target->id != identity_.id) step(raft::TransferLeadership{target->id});
+  control->finish(Code::kOk, {}, json{{"node_id", name}}.dump());
+}
+
+}  // namespace kvstore::node

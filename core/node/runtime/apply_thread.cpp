@@ -1,0 +1,148 @@
+#include "node/runtime/apply_thread.hpp"
+
+#include <utility>
+
+namespace kvstore::node::runtime {
+namespace {
+
+// One state write covers at most so much, so that completions of a long backlog are not held back.
+constexpr size_t kGroupEntriesMax = 1024;
+constexpr size_t kGroupBytesMax = 4 << 20;
+
+size_t bytes_of(const ApplyBatch& batch) {
+  size_t bytes = 0;
+  for (const raft::Entry& e : batch.entries) bytes += e.data.size();
+  return bytes;
+}
+
+kv::LogEntry to_kv(const raft::Entry& e) {
+  static_assert(int(raft::EntryKind::kNoop) == int(kv::LogEntry::Kind::kNoop) &&
+                int(raft::EntryKind::kCommand) == int(kv::LogEntry::Kind::kCommand) &&
+                int(raft::EntryKind::kConfiguration) == int(kv::LogEntry::Kind::kConfiguration));
+  return {e.id.term.value, e.id.index.value, static_cast<kv::LogEntry::Kind>(e.kind),
+          e.data.view()};
+}
+
+void complete(ProposalPtr proposal, raft::LogId id, kv::CommandResult result) {
+  ProposalOutcome outcome;
+  outcome.code = result.code;
+  outcome.message = result.message;
+  outcome.committed = result.code == Code::kOk ? Committed::kYes : Committed::kNo;
+  outcome.at = id;
+  outcome.result = std::move(result);
+  proposal->done(std::move(outcome));
+}
+
+void abandon(ApplyBatch* batch) {
+  for (auto& [offset, proposal] : batch->proposals) {
+    if (!proposal) continue;
+    proposal->fail(Code::kIndeterminate, "the node stopped; the write may still take effect",
+                   Committed::kUnknown);
+  }
+}
+
+}  // namespace
+
+void ApplyThread::start() {
+  worker_.start("kvs-apply", [this](std::vector<Task>* tasks) { run(tasks); });
+  syncer_.start("kvs-sync", [this](std::vector<Sync>*) {
+    Result<kvs_log_id> durable = store_->sync();
+    if (!durable) {
+      callbacks_.fatal(durable.status());
+      return;
+    }
+    callbacks_.synced({{durable->term}, {durable->index}});
+  });
+}
+
+void ApplyThread::stop() {
+  worker_.stop();
+  syncer_.stop();
+}
+
+void ApplyThread::apply(ApplyBatch batch) {
+  worker_.push(std::move(batch));
+}
+void ApplyThread::sync() {
+  syncer_.push(Sync{});
+}
+void ApplyThread::install(std::shared_ptr<plugin::Restore> restore, raft::SnapshotMeta meta,
+                          std::function<void(const AppliedReport&)> done) {
+  worker_.push(Install{std::move(restore), std::move(meta), std::move(done)});
+}
+
+void ApplyThread::run(std::vector<Task>* tasks) {
+  std::vector<ApplyBatch*> group;
+  size_t group_entries = 0;
+  size_t group_bytes = 0;
+  Status status;
+  auto flush = [&] {
+    if (!status.is_ok() || failed_) {
+      for (ApplyBatch* batch : group) abandon(batch);
+    } else if (!group.empty()) {
+      status = apply_group(group);
+    }
+    group.clear();
+    group_entries = group_bytes = 0;
+  };
+  for (Task& task : *tasks) {
+    if (auto* batch = std::get_if<ApplyBatch>(&task)) {
+      group.push_back(batch);
+      group_entries += batch->entries.size();
+      group_bytes += bytes_of(*batch);
+      if (group_entries >= kGroupEntriesMax || group_bytes >= kGroupBytesMax) flush();
+      continue;
+    }
+    flush();
+    if (status && !failed_) status = run_install(&std::get<Install>(task));
+  }
+  flush();
+  if (!status && !failed_) {
+    failed_ = true;
+    callbacks_.fatal(status);
+  }
+}
+
+Status ApplyThread::apply_group(std::span<ApplyBatch*> group) {
+  entries_.clear();
+  for (const ApplyBatch* batch : group) {
+    for (const raft::Entry& e : batch->entries) entries_.push_back(to_kv(e));
+  }
+  results_.clear();
+  if (Status s = machine_->apply(entries_, &results_); !s) {
+    for (ApplyBatch* batch : group) abandon(batch);
+    return s;
+  }
+  KVS_ASSERT(results_.size() == entries_.size());
+  // First the report: whoever hears of a write finds it applied when it reads.
+  callbacks_.applied(report());
+  size_t start = 0;
+  for (ApplyBatch* batch : group) {
+    for (auto& [offset, proposal] : batch->proposals) {
+      complete(std::move(proposal), batch->entries[offset].id, std::move(results_[start + offset]));
+    }
+    start += batch->entries.size();
+  }
+  return Status::ok();
+}
+
+Status ApplyThread::run_install(Install* install) {
+  kvs_log_id at{install->meta.last.term.value, install->meta.last.index.value};
+  if (Status s = install->restore->commit(at, install->meta.configuration.encode()); !s) return s;
+  if (Status s = machine_->reload(); !s) return s;
+  install->done(report());
+  return Status::ok();
+}
+
+AppliedReport ApplyThread::report() {
+  AppliedReport r;
+  r.index = {machine_->applied_index()};
+  r.revision = machine_->revision();
+  r.newest_time_ms = machine_->newest_time_ms();
+  r.open_uploads = machine_->open_uploads();
+  r.oldest_upload_ms = machine_->oldest_upload_ms();
+  r.bytes = adapter_->take_written_bytes();
+  return r;
+}
+
+}  // namespace kvstore::node::runtime

@@ -1,0 +1,108 @@
+// The engine as API plugins see it: one kvs_engine table per front end, over one node.
+//
+// Lifecycle: built before the front ends; drained (the Node ends everything) before they stop;
+// destroyed after them. Concurrency: [any-thread] throughout.  Completions run on the raft or the
+// apply thread; a consumer posts and returns. Outline: engine.cpp the tables, control and metrics;
+// engine_txn.cpp writes and uploads; engine_read.cpp readers.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include <kvstore/abi/api.h>
+
+#include "kv/state_machine.hpp"
+#include "node/ports.hpp"
+#include "node/runtime/engine_limits.hpp"
+#include "node/runtime/raft_thread.hpp"
+#include "node/runtime/state_adapter.hpp"
+
+namespace kvstore::node::runtime {
+
+class Engine {
+ public:
+  struct Parts {
+    RaftThread* raft_thread = nullptr;
+    StateAdapter* adapter = nullptr;
+    kv::StateMachine* machine = nullptr;
+    Clock* clock = nullptr;
+    std::function<std::string()> metrics_text;  // Prometheus exposition
+  };
+
+  // One front end's face of the engine.  Outlives the front end.
+  class Frontend {
+   public:
+    Frontend(Engine* engine, std::string name);
+    Frontend(const Frontend&) = delete;
+    Frontend& operator=(const Frontend&) = delete;
+    const kvs_engine* table() const { return &table_; }
+    Engine& engine() { return *engine_; }
+    const std::string& name() const { return name_; }
+
+   private:
+    Engine* engine_;
+    std::string name_;  // instance name: results carry the leader's address of the same one
+    kvs_engine table_{};
+  };
+
+  Engine(const Parts& parts, const EngineLimits& limits);
+
+  // The newest view of the node, for leader names and addresses.
+  void publish(std::shared_ptr<const NodeView> view);
+  std::shared_ptr<const NodeView> view() const;
+
+  const Parts& parts() const { return parts_; }
+  const EngineLimits& limits() const { return limits_; }
+  Budget& proposals() { return proposals_; }
+  Budget& reads() { return reads_; }
+  Budget& readers() { return readers_; }
+  Budget& uploads() { return uploads_; }
+
+  // Absolute milliseconds of the node's clock for a call.
+  uint64_t deadline_ms(const kvs_call* call) const;
+  uint64_t next_upload_id();
+
+ private:
+  Parts parts_;
+  EngineLimits limits_;
+  Budget proposals_;
+  Budget reads_;
+  Budget readers_;
+  Budget uploads_;
+  std::atomic<uint64_t> upload_seed_;
+  mutable std::mutex view_mutex_;
+  std::shared_ptr<const NodeView> view_;
+};
+
+// Fills what every result has in common: leader, message, position.  The strings are borrowed from
+// the arguments.
+kvs_result make_result(Code code, const std::string& message, raft::LogId at, const NodeView* view,
+                       const std::string& frontend);
+
+// ---- entries of the table, by file; ctx is the Frontend
+// engine_txn.cpp
+kvs_status engine_txn(void* ctx, const kvs_call* c, const kvs_txn* t, kvs_done done, void* user,
+                      kvs_error* err) noexcept;
+kvs_status engine_upload_open(void* ctx, const kvs_call* c, uint64_t total_bytes, kvs_upload** out,
+                              kvs_error* err) noexcept;
+kvs_status engine_upload_write(kvs_upload* u, const kvs_slice* chunk, kvs_done done, void* user,
+                               kvs_error* err) noexcept;
+void engine_upload_close(kvs_upload* u) noexcept;
+// engine_read.cpp
+kvs_status engine_read_open(void* ctx, const kvs_call* c, const kvs_read_options* o,
+                            kvs_read_done done, void* user, kvs_reader** now,
+                            kvs_error* err) noexcept;
+uint64_t engine_read_revision(kvs_reader* r) noexcept;
+kvs_status engine_get(kvs_reader* r, const kvs_slice* key, kvs_item_sink sink, void* sctx,
+                      kvs_error* err) noexcept;
+kvs_status engine_scan(kvs_reader* r, const kvs_range* range, uint32_t flags, uint64_t limit,
+                       uint64_t bytes_max, kvs_item_sink sink, void* sctx, kvs_slice_sink cursor,
+                       kvs_error* err) noexcept;
+kvs_status engine_value_read(kvs_reader* r, const kvs_slice* key, uint64_t offset, uint64_t bytes,
+                             kvs_slice_sink sink, void* sctx, kvs_error* err) noexcept;
+void engine_read_close(kvs_reader* r) noexcept;
+
+}  // namespace kvstore::node::runtime

@@ -1,0 +1,167 @@
+#include <mutex>
+#include <utility>
+
+#include "kv/reader.hpp"
+#include "node/runtime/engine.hpp"
+#include "node/runtime/engine_convert.hpp"
+#include "plugin/slice.hpp"
+#include "plugin/status.hpp"
+
+// A read that may go on: the applied state serves it.  The view is opened by the first use, on the
+// reader's own thread, so that neither the raft nor the apply thread ever waits for a store; a view
+// opened later is newer, which is as linearizable.
+struct kvs_reader {
+  kvstore::node::runtime::Engine* engine = nullptr;
+  std::unique_ptr<kvstore::kv::View> view;
+  uint64_t revision = 0;
+};
+
+namespace kvstore::node::runtime {
+namespace {
+
+Status open_view(kvs_reader* r) {
+  if (r->view) return Status::ok();
+  Result<std::unique_ptr<kv::View>> view = r->engine->parts().adapter->open_view();
+  if (!view) return view.status();
+  Result<uint64_t> revision = kv::read_revision(**view);
+  if (!revision) return revision.status();
+  r->view = std::move(*view);
+  r->revision = *revision;
+  return Status::ok();
+}
+
+// Runs a sink of the C kind behind one that can only say go on or stop, keeping what it said.
+struct SinkState {
+  kvs_status status = KVS_OK;
+};
+
+void complete_read(Engine::Frontend* frontend, const ReadOutcome& outcome, kvs_read_done done,
+                   void* user) {
+  Engine& engine = frontend->engine();
+  std::shared_ptr<const NodeView> view = engine.view();
+  Code code = outcome.code;
+  std::string message = outcome.message;
+  kvs_reader* reader = nullptr;
+  if (code == Code::kOk && !engine.readers().take(0)) {
+    code = Code::kBusy;
+    message = "too many reads are open";
+  } else if (code == Code::kOk) {
+    reader = new kvs_reader;
+    reader->engine = &engine;
+  }
+  kvs_result r = make_result(code, message, outcome.at, view.get(), frontend->name());
+  r.revision = engine.parts().machine->revision();
+  done(user, &r, reader);
+}
+
+}  // namespace
+
+kvs_status engine_read_open(void* ctx, const kvs_call* c, const kvs_read_options* o,
+                            kvs_read_done done, void* user, kvs_reader** now,
+                            kvs_error* err) noexcept {
+  auto* frontend = static_cast<Engine::Frontend*>(ctx);
+  Engine& engine = frontend->engine();
+  *now = nullptr;
+  if (o->consistency > KVS_READ_STALE) {
+    return plugin::fill_error(err, Status(Code::kUnsupported, "this consistency is unknown"));
+  }
+  if (o->revision != 0) {
+    return plugin::fill_error(
+        err,
+        Status(Code::kUnsupported, "reads at a past revision are not available in this version"));
+  }
+  // A lease read is served as a linearizable one, and a staleness bound is met by reading fresh:
+  // both are stronger than asked for.
+  bool stale = o->consistency == KVS_READ_STALE && o->max_staleness_ms == 0;
+  if (stale && engine.parts().machine->revision() >= o->min_revision) {
+    if (!engine.readers().take(0)) {
+      return plugin::fill_error(err, Status(Code::kBusy, "too many reads are open"));
+    }
+    auto* reader = new kvs_reader;
+    reader->engine = &engine;
+    *now = reader;
+    return KVS_OK;
+  }
+  if (!engine.reads().take(0)) {
+    return plugin::fill_error(err, Status(Code::kBusy, "too many reads are waiting"));
+  }
+  auto read = std::make_unique<Read>();
+  read->linearizable = !stale;
+  read->min_revision = o->min_revision;
+  read->deadline_ms = engine.deadline_ms(c);
+  read->may_forward = (c->flags & KVS_CALL_NO_FORWARD) == 0;
+  read->done = Completion<ReadOutcome>([frontend, done, user](ReadOutcome&& outcome) {
+    frontend->engine().reads().give_back(0);
+    complete_read(frontend, outcome, done, user);
+  });
+  engine.parts().raft_thread->read(std::move(read));
+  return KVS_OK;
+}
+
+uint64_t engine_read_revision(kvs_reader* r) noexcept {
+  if (!open_view(r)) return 0;
+  return r->revision;
+}
+
+kvs_status engine_get(kvs_reader* r, const kvs_slice* key, kvs_item_sink sink, void* sctx,
+                      kvs_error* err) noexcept {
+  Status status = open_view(r);
+  SinkState state;
+  if (status) {
+    status = kv::read_item(*r->view, plugin::to_bytes(*key), [&](const kv::ItemView& item) {
+      kvs_item out = item_to_abi(item);
+      state.status = sink(sctx, &out);
+      return state.status == KVS_OK;
+    });
+  }
+  if (!status) return plugin::fill_error(err, status);
+  return state.status;
+}
+
+kvs_status engine_scan(kvs_reader* r, const kvs_range* range, uint32_t flags, uint64_t limit,
+                       uint64_t bytes_max, kvs_item_sink sink, void* sctx, kvs_slice_sink cursor,
+                       kvs_error* err) noexcept {
+  if ((flags & ~(KVS_OP_KEYS_ONLY | KVS_OP_REVERSE)) != 0) {
+    return plugin::fill_error(
+        err, Status(Code::kUnsupported, "a scan knows the flags KEYS_ONLY and REVERSE"));
+  }
+  Result<kv::Range> bounds = range_from_abi(*range, r->engine->limits());
+  if (!bounds) return plugin::fill_error(err, bounds.status());
+  if (Status s = open_view(r); !s) return plugin::fill_error(err, s);
+  SinkState state;
+  Result<kv::ScanResult> result =
+      kv::scan_items(*r->view, *bounds, flags, limit, bytes_max, [&](const kv::ItemView& item) {
+        kvs_item out = item_to_abi(item);
+        state.status = sink(sctx, &out);
+        return state.status == KVS_OK;
+      });
+  if (!result) return plugin::fill_error(err, result.status());
+  if (state.status != KVS_OK) return state.status;
+  if (result->more && cursor != nullptr) {
+    kvs_slice next = plugin::to_slice(result->cursor);
+    return cursor(sctx, &next);
+  }
+  return KVS_OK;
+}
+
+kvs_status engine_value_read(kvs_reader* r, const kvs_slice* key, uint64_t offset, uint64_t bytes,
+                             kvs_slice_sink sink, void* sctx, kvs_error* err) noexcept {
+  Status status = open_view(r);
+  SinkState state;
+  if (status) {
+    status = kv::read_value(*r->view, plugin::to_bytes(*key), offset, bytes, [&](Bytes piece) {
+      if (state.status != KVS_OK) return;
+      kvs_slice out = plugin::to_slice(piece);
+      state.status = sink(sctx, &out);
+    });
+  }
+  if (!status) return plugin::fill_error(err, status);
+  return state.status;
+}
+
+void engine_read_close(kvs_reader* r) noexcept {
+  r->engine->readers().give_back(0);
+  delete r;
+}
+
+}  // namespace kvstore::node::runtime

@@ -1,0 +1,66 @@
+// The node's own figures as metrics.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include <kvstore/abi/host.h>
+
+#include "node/node.hpp"
+#include "node/runtime/engine.hpp"
+
+namespace kvstore::node::runtime {
+
+// Concurrency: update() on the raft thread only.
+class NodeMetrics {
+ public:
+  // `metrics` may be null: then nothing happens.
+  explicit NodeMetrics(const kvs_metrics* metrics);
+
+  // Sets every series, but at most once in kIntervalMs.
+  void update(const Node& node, Engine& engine, uint64_t now_ms);
+
+ private:
+  static constexpr uint64_t kIntervalMs = 250;
+  enum Gauge : size_t {
+    kTerm,
+    kIsLeader,
+    kHasLeader,
+    kCommitIndex,
+    kAppliedIndex,
+    kFirstIndex,
+    kLastIndex,
+    kDurableIndex,
+    kStateDurableIndex,
+    kMembers,
+    kRevision,
+    kLogCacheBytes,
+    kProposalsInside,
+    kProposalBytesInside,
+    kReadsWaiting,
+    kReadersOpen,
+    kUploadsOpen,
+    kGaugeCount
+  };
+  enum Counter : size_t {
+    kProposals,
+    kReads,
+    kForwarded,
+    kLeaderChanges,
+    kSnapshotsSent,
+    kSnapshotsInstalled,
+    kMessagesDropped,
+    kCounterCount
+  };
+
+  void set(Gauge gauge, uint64_t value);
+  void raise(Counter counter, uint64_t total);
+
+  const kvs_metrics* metrics_;
+  std::array<uint64_t, kGaugeCount> gauges_{};
+  std::array<uint64_t, kCounterCount> counters_{};
+  std::array<uint64_t, kCounterCount> totals_{};
+  uint64_t last_ms_ = 0;
+};
+
+}  // namespace kvstore::node::runtime

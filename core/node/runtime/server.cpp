@@ -1,0 +1,453 @@
+#include "node/runtime/server.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "base/log.hpp"
+#include "node/node.hpp"
+#include "node/runtime/apply_thread.hpp"
+#include "node/runtime/clock.hpp"
+#include "node/runtime/engine.hpp"
+#include "node/runtime/identity_file.hpp"
+#include "node/runtime/log_thread.hpp"
+#include "node/runtime/node_metrics.hpp"
+#include "node/runtime/raft_thread.hpp"
+#include "node/runtime/recovery.hpp"
+#include "node/runtime/snapshot_streams.hpp"
+#include "node/runtime/transport_host.hpp"
+#include "plugin/api.hpp"
+
+namespace kvstore::node::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+
+bool is_wildcard(const std::string& address) {
+  return address.rfind("0.0.0.0:", 0) == 0 || address.rfind("[::]:", 0) == 0 || address[0] == ':' ||
+         address.rfind("*:", 0) == 0;
+}
+
+std::string port_of(const std::string& address) {
+  return address.substr(address.rfind(':') + 1);
+}
+std::string host_of(const std::string& address) {
+  return address.substr(0, address.rfind(':'));
+}
+
+Status in_role(const char* role, const PluginUse& plugin, const Status& status) {
+  return {status.code(), fmt::format("{} ({}): {}", role, plugin.id, status.message())};
+}
+
+}  // namespace
+
+struct Server::Impl : ObserverPort {
+  explicit Impl(ServerOptions o)
+      : options(std::move(o)), raft_thread(options.tick_ms), host(&raft_thread) {}
+
+  Status start();
+  void stop();
+
+  Status load_identity();
+  Status check_engines(const IdentityFile& file) const;
+  Status open_transport();
+  Status ask_peers_before_bootstrap();
+  Status open_stores();
+  Status finish_first_start();
+  Status build_node();
+  void start_threads();
+  Status start_apis();
+  void fatal(const Status& why);
+  void wait_until(uint64_t limit_ms, const std::function<bool()>& done);
+  std::string node_info_json() const;
+
+  void on_view(const NodeView& view) override {
+    engine->publish(std::make_shared<const NodeView>(view));
+    host.set_identity(view.identity, view.membership);
+  }
+  Status save_identity(const Identity& joined) override {
+    IdentityFile changed = file;
+    changed.cluster = joined.cluster;
+    Status s = write_identity(options.data_dir, changed);
+    if (s) file = changed;
+    return s;
+  }
+  plugin::ProxyOptions proxy(const PluginUse& use) const {
+    return {options.checked, options.metrics != nullptr, use.id};
+  }
+
+  ServerOptions options;
+  SystemClock clock;
+  DataDirLock lock;
+  bool fresh = false;
+  IdentityFile file;
+  Identity identity;
+
+  plugin::LogStore log_store;
+  plugin::StateStore state_store;
+  std::unique_ptr<StateAdapter> adapter;
+  std::unique_ptr<kv::StateMachine> machine;
+  RaftThread raft_thread;
+  TransportHost host;
+  plugin::Transport transport;
+  std::unique_ptr<LogThread> log_thread;
+  std::unique_ptr<ApplyThread> apply_thread;
+  std::unique_ptr<SnapshotStreams> snapshots;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<Node> node;
+  std::unique_ptr<NodeMetrics> metrics;
+  std::vector<std::unique_ptr<Engine::Frontend>> frontends;
+  std::vector<plugin::Api> apis;
+  std::vector<std::pair<std::string, std::string>> api_addresses;
+  bool threads_running = false;
+  std::atomic<bool> failed{false};
+};
+
+Status Server::Impl::start() {
+  if (is_wildcard(options.advertise_address.empty() ? options.bind_address
+                                                    : options.advertise_address)) {
+    return {Code::kInvalid,
+            fmt::format("bind address {} is no address that others can dial: set advertise_address",
+                        options.bind_address)};
+  }
+  Result<DataDirLock> locked = DataDirLock::acquire(options.data_dir);
+  if (!locked) return locked.status();
+  lock = std::move(*locked);
+  if (Status s = load_identity(); !s) return s;
+  if (Status s = open_transport(); !s) return s;
+  if (Status s = ask_peers_before_bootstrap(); !s) return s;
+  if (Status s = open_stores(); !s) return s;
+  if (Status s = finish_first_start(); !s) return s;
+  if (Status s = build_node(); !s) return s;
+  start_threads();
+  return start_apis();
+}
+
+Status Server::Impl::load_identity() {
+  Result<std::optional<IdentityFile>> found = read_identity(options.data_dir);
+  if (!found) return found.status();
+  fresh = !found->has_value();
+  if (fresh) {
+    file.id = make_node_id();
+    file.name = options.name;
+    file.log_plugin = options.log.id;
+    file.state_plugin = options.state.id;
+  } else {
+    file = **found;
+    if (file.name != options.name) {
+      return {Code::kInvalid, fmt::format("the data directory {} belongs to node '{}', not '{}'",
+                                          options.data_dir, file.name, options.name)};
+    }
+    if (Status s = check_engines(file); !s) return s;
+  }
+  identity.cluster = file.cluster;
+  identity.id = file.id;
+  identity.name = file.name;
+  for (const auto& [role, use] :
+       {std::pair{"log", &options.log}, std::pair{"state", &options.state},
+        std::pair{"transport", &options.transport}}) {
+    identity.plugins.push_back(fmt::format("{}={}/{}", role, use->id, use->version));
+  }
+  return Status::ok();
+}
+
+Status Server::Impl::check_engines(const IdentityFile& known) const {
+  for (const auto& [role, was, is] :
+       {std::tuple{"log", &known.log_plugin, &options.log.id},
+        std::tuple{"state", &known.state_plugin, &options.state.id}}) {
+    if (*was == *is) continue;
+    return {Code::kIncompatible,
+            fmt::format("the {} in {} was written by {} and cannot be opened with {}: to change "
+                        "the engine, remove "
+                        "the node from the cluster, empty the directory and add it again",
+                        role, options.data_dir, *was, *is)};
+  }
+  return Status::ok();
+}
+
+Status Server::Impl::open_transport() {
+  identity.raft_address =
+      options.advertise_address.empty() ? options.bind_address : options.advertise_address;
+  Result<std::string> hello = wire::encode_hello(make_hello(identity, {}));
+  if (!hello) return hello.status();
+  plugin::TransportOptions o;
+  o.hello = *hello;
+  o.listen_address = options.bind_address;
+  o.config_json = options.transport.config_json;
+  o.lane_queue_bytes_max = options.lane_queue_bytes_max;
+  o.message_bytes_max = options.message_bytes_max;
+  Result<plugin::Transport> opened =
+      plugin::Transport::open(static_cast<const kvs_transport_api*>(options.transport.table),
+                              options.transport.host, o, &host, proxy(options.transport));
+  if (!opened) return in_role("transport", options.transport, opened.status());
+  transport = std::move(*opened);
+  host.attach(&transport);
+  if (Status s = transport.start(); !s) return in_role("transport", options.transport, s);
+  Result<std::string> bound = transport.bound_address();
+  if (!bound) return in_role("transport", options.transport, bound.status());
+  if (options.advertise_address.empty()) {
+    // The host as configured (it may be a name), the port as bound (it may have been 0).
+    identity.raft_address = host_of(options.bind_address) + ":" + port_of(*bound);
+  }
+  host.set_identity(identity, {});
+  return Status::ok();
+}
+
+// A second cluster beside an existing one is worse than a start that fails.
+Status Server::Impl::ask_peers_before_bootstrap() {
+  if (!fresh || !options.bootstrap || options.node.peers.empty()) return Status::ok();
+  for (const std::string& address : options.node.peers) {
+    host.set_peer(provisional_id(address), address);
+  }
+  wait_until(options.bootstrap_wait_ms, [this] { return !host.hellos_of_clusters().empty(); });
+  for (const std::string& address : options.node.peers) host.remove_peer(provisional_id(address));
+  std::vector<wire::Hello> hellos = host.hellos_of_clusters();
+  if (hellos.empty()) return Status::ok();
+  return {
+      Code::kConflict,
+      fmt::format("{} ('{}') already belongs to cluster {}: to join it, start without --bootstrap",
+                  hellos[0].raft_address, hellos[0].name, cluster_id_text(hellos[0].cluster))};
+}
+
+Status Server::Impl::open_stores() {
+  namespace fs = std::filesystem;
+  auto storage = [&](const char* role, const PluginUse& use) {
+    plugin::StorageOptions o;
+    o.data_dir = options.data_dir + "/" + role;
+    o.config_json = use.config_json;
+    o.create = fresh;
+    std::error_code ignored;  // the plugin reports what it cannot use
+    if (fresh) fs::create_directories(o.data_dir, ignored);
+    return o;
+  };
+  Result<plugin::LogStore> log =
+      plugin::LogStore::open(static_cast<const kvs_log_api*>(options.log.table), options.log.host,
+                             storage("log", options.log), proxy(options.log));
+  if (!log) return in_role("log", options.log, log.status());
+  log_store = std::move(*log);
+  Result<plugin::StateStore> state = plugin::StateStore::open(
+      static_cast<const kvs_state_api*>(options.state.table), options.state.host,
+      storage("state", options.state), proxy(options.state));
+  if (!state) return in_role("state", options.state, state.status());
+  state_store = std::move(*state);
+  adapter = std::make_unique<StateAdapter>(&state_store);
+  return Status::ok();
+}
+
+Status Server::Impl::finish_first_start() {
+  if (!fresh) return Status::ok();
+  if (options.bootstrap) {
+    identity.cluster = file.cluster = make_cluster_id();
+    Status s = write_bootstrap(
+        &log_store, Membership::bootstrap({identity.id, identity.name, identity.raft_address}));
+    if (!s) return s;
+    KVS_LOG(kInfo, "server", "new cluster={}", cluster_id_text(identity.cluster));
+  } else {
+    Result<kvs_log_state> state = log_store.state();
+    if (!state) return state.status();
+    if (state->last.index != 0) {
+      return {Code::kInvalid,
+              fmt::format("{} holds data but no node.json: restore it, or empty the directory",
+                          options.data_dir)};
+    }
+  }
+  return write_identity(options.data_dir, file);
+}
+
+Status Server::Impl::build_node() {
+  Result<raft::Restored> restored =
+      recover(&log_store, adapter.get(), options.node.raft.entry_cache_bytes);
+  if (!restored) return restored.status();
+  options.node.raft.id = identity.id;
+  if (options.node.raft.seed == 1) options.node.raft.seed = make_node_id().value;
+  if (Status s = raft::check_restored(options.node.raft, *restored); !s) return s;
+  Result<std::unique_ptr<kv::StateMachine>> opened = kv::StateMachine::open(adapter.get());
+  if (!opened) return opened.status();
+  machine = std::move(*opened);
+
+  engine = std::make_unique<Engine>(
+      Engine::Parts{&raft_thread, adapter.get(), machine.get(), &clock, options.metrics_text},
+      options.limits);
+  auto on_fatal = [this](const Status& why) { fatal(why); };
+  log_thread = std::make_unique<LogThread>(
+      &log_store,
+      LogThread::Callbacks{[this](uint64_t sequence) {
+                             raft_thread.post([this, sequence] { node->on_persisted(sequence); });
+                           },
+                           [this](raft::EntriesLoaded loaded) {
+                             raft_thread.post([this, loaded = std::move(loaded)]() mutable {
+                               node->on_loaded(std::move(loaded));
+                             });
+                           },
+                           on_fatal});
+  apply_thread = std::make_unique<ApplyThread>(
+      &state_store, adapter.get(), machine.get(),
+      ApplyThread::Callbacks{
+          [this](const AppliedReport& r) { raft_thread.post([this, r] { node->on_applied(r); }); },
+          [this](raft::LogId durable) {
+            raft_thread.post([this, durable] { node->on_state_synced(durable); });
+          },
+          on_fatal});
+  SnapshotStreams::Parts parts;
+  parts.raft_thread = &raft_thread;
+  parts.transport = &transport;
+  parts.state = &state_store;
+  parts.adapter = adapter.get();
+  parts.apply = apply_thread.get();
+  parts.log = log_thread.get();
+  parts.self = identity.id;
+  parts.cluster = [this] {
+    auto view = engine->view();
+    return view ? view->cluster : wire::ClusterId{};
+  };
+  snapshots = std::make_unique<SnapshotStreams>(std::move(parts));
+
+  Start start;
+  start.options = options.node;
+  start.options.node_info_json = node_info_json();
+  start.identity = identity;
+  start.restored = std::move(*restored);
+  start.applied.index = {machine->applied_index()};
+  start.applied.revision = machine->revision();
+  start.applied.newest_time_ms = machine->newest_time_ms();
+  start.applied.open_uploads = machine->open_uploads();
+  start.applied.oldest_upload_ms = machine->oldest_upload_ms();
+  Ports ports;
+  ports.clock = &clock;
+  ports.executor = &raft_thread;
+  ports.log = log_thread.get();
+  ports.state = apply_thread.get();
+  ports.transport = &host;
+  ports.snapshot = snapshots.get();
+  ports.observer = this;
+  node = std::make_unique<Node>(std::move(start), ports);
+  metrics = std::make_unique<NodeMetrics>(options.metrics);
+  return node->failed() ? Status(Code::kCorrupt, "the recorded membership is damaged")
+                        : Status::ok();
+}
+
+void Server::Impl::start_threads() {
+  log_thread->start();
+  apply_thread->start();
+  snapshots->start(node.get());
+  raft_thread.start(node.get(), [this] { metrics->update(*node, *engine, clock.now_ms()); });
+  threads_running = true;
+  host.open_for_peers(node.get(),
+                      [this](const kvs_stream_info& info) { return snapshots->accept(info); });
+}
+
+Status Server::Impl::start_apis() {
+  for (const ApiUse& use : options.apis) {
+    frontends.push_back(std::make_unique<Engine::Frontend>(engine.get(), use.name));
+    std::string advertise = use.advertise_address;
+    if (advertise.empty() && is_wildcard(use.listen_address)) {
+      advertise = host_of(identity.raft_address) + ":" + port_of(use.listen_address);
+    }
+    Result<plugin::Api> api =
+        plugin::Api::open(static_cast<const kvs_api_api*>(use.plugin.table), use.plugin.host,
+                          {use.name, use.listen_address, advertise, use.plugin.config_json},
+                          frontends.back()->table(), proxy(use.plugin));
+    if (!api) return in_role("api", use.plugin, api.status());
+    apis.push_back(std::move(*api));
+    if (Status s = apis.back().start(); !s) return in_role("api", use.plugin, s);
+    Result<std::string> bound = apis.back().bound_address();
+    if (!bound) return in_role("api", use.plugin, bound.status());
+    if (advertise.empty() || port_of(advertise) == "0") {
+      advertise = (advertise.empty() ? host_of(use.listen_address) : host_of(advertise)) + ":" +
+                  port_of(*bound);
+    }
+    api_addresses.emplace_back(use.name, advertise);
+  }
+  raft_thread.post([this, addresses = api_addresses] { node->set_api_addresses(addresses); });
+  return Status::ok();
+}
+
+std::string Server::Impl::node_info_json() const {
+  nlohmann::ordered_json info;
+  info["version"] = options.version;
+  auto plugins = nlohmann::ordered_json::array();
+  auto add = [&](const std::string& role, const PluginUse& use) {
+    plugins.push_back(
+        {{"role", role}, {"id", use.id}, {"version", use.version}, {"path", use.path}});
+  };
+  add("log", options.log);
+  add("state", options.state);
+  add("transport", options.transport);
+  for (const ApiUse& api : options.apis) add("api", api.plugin);
+  info["plugins"] = std::move(plugins);
+  return info.dump();
+}
+
+void Server::Impl::fatal(const Status& why) {
+  if (failed.exchange(true)) return;
+  raft_thread.post([this, why] { node->fail(why); });
+  if (options.on_fatal) options.on_fatal(why);
+}
+
+void Server::Impl::wait_until(uint64_t limit_ms, const std::function<bool()>& done) {
+  uint64_t end_ms = clock.now_ms() + limit_ms;
+  while (!done() && clock.now_ms() < end_ms) std::this_thread::sleep_for(milliseconds(10));
+}
+
+// The order of abi.md §10: hand over and drain, front ends, transport, threads, then what they
+// stood on.
+void Server::Impl::stop() {
+  if (threads_running) {
+    auto may_stop = std::make_shared<std::atomic<bool>>(false);
+    raft_thread.post([this] { node->begin_shutdown(); });
+    wait_until(options.drain_ms, [&] {
+      raft_thread.post([this, may_stop] { *may_stop = node->may_stop(); });
+      return may_stop->load();
+    });
+    raft_thread.post([this] { node->fail(Status(Code::kClosed, "the node is shutting down")); });
+    wait_until(1'000,
+               [this] { return engine->proposals().items() == 0 && engine->reads().items() == 0; });
+  }
+  for (plugin::Api& api : apis) api.stop();
+  if (snapshots) snapshots->stop();
+  if (transport.is_open()) transport.stop();
+  raft_thread.stop();
+  if (apply_thread) apply_thread->stop();
+  if (log_thread) log_thread->stop();
+  threads_running = false;
+  apis.clear();
+  node.reset();
+  snapshots.reset();
+  apply_thread.reset();
+  log_thread.reset();
+  frontends.clear();
+  engine.reset();
+  machine.reset();
+  adapter.reset();
+  if (transport.is_open()) transport.close();
+  state_store.close();
+  log_store.close();
+}
+
+Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+
+Server::~Server() {
+  stop();
+}
+
+Status Server::start() {
+  return impl_->start();
+}
+
+void Server::stop() {
+  impl_->stop();
+}
+
+std::vector<std::pair<std::string, std::string>> Server::api_addresses() const {
+  return impl_->api_addresses;
+}
+
+std::string Server::raft_address() const {
+  return impl_->identity.raft_address;
+}
+
+}  // namespace kvstore::node::runtime

@@ -1,0 +1,64 @@
+// Snapshots between nodes: built from a view and streamed out, received into a restore and handed
+// to the Node.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "node/node.hpp"
+#include "node/ports.hpp"
+#include "node/runtime/apply_thread.hpp"
+#include "node/runtime/log_thread.hpp"
+#include "node/runtime/raft_thread.hpp"
+#include "node/runtime/worker.hpp"
+#include "plugin/transport.hpp"
+
+namespace kvstore::node::runtime {
+
+// One outgoing and one incoming stream at a time.
+class SnapshotStreams : public SnapshotPort {
+ public:
+  struct Parts {
+    RaftThread* raft_thread = nullptr;
+    plugin::Transport* transport = nullptr;
+    plugin::StateStore* state = nullptr;
+    StateAdapter* adapter = nullptr;
+    ApplyThread* apply = nullptr;
+    LogThread* log = nullptr;
+    std::function<wire::ClusterId()> cluster;
+    raft::NodeId self;
+    uint32_t chunk_timeout_ms = 30'000;
+    uint32_t finish_timeout_ms = 120'000;  // the receiver installs within it
+  };
+
+  explicit SnapshotStreams(Parts parts) : parts_(std::move(parts)) {}
+  ~SnapshotStreams() override { stop(); }
+
+  void start(Node* node);
+  // Ends a running stream at its next chunk; incoming ones end with the transport.
+  void stop();
+
+  // [raft-thread]
+  void send(raft::NodeId peer, raft::Term term) override;
+  void install(std::unique_ptr<StagedSnapshot> staged, const raft::SnapshotMeta& meta) override;
+
+  // [plugin-threads] Accepts a stream or says why not.
+  Result<std::unique_ptr<plugin::RxStream>> accept(const kvs_stream_info& info);
+
+ private:
+  struct Outgoing {
+    raft::NodeId peer;
+    raft::Term term;
+  };
+  class Incoming;
+  Status stream_to(const Outgoing& task, raft::LogId* last);
+
+  Parts parts_;
+  Node* node_ = nullptr;
+  Worker<Outgoing> sender_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> receiving_{false};
+};
+
+}  // namespace kvstore::node::runtime

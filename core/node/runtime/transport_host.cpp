@@ -1,0 +1,160 @@
+#include "node/runtime/transport_host.hpp"
+
+#include <utility>
+
+#include "base/log.hpp"
+#include "plugin/slice.hpp"
+#include "plugin/status.hpp"
+
+namespace kvstore::node::runtime {
+namespace {
+
+constexpr size_t kHellosKept = 64;
+
+// A gather list that lives as long as the transport needs it.
+struct OwnedMessage {
+  std::vector<SharedBytes> parts;
+  std::vector<kvs_slice> slices;
+};
+
+void release_owned(void* owner) noexcept {
+  delete static_cast<OwnedMessage*>(owner);
+}
+
+}  // namespace
+
+void TransportHost::set_identity(const Identity& identity, const Membership& membership) {
+  std::string hello;
+  {
+    std::lock_guard lock(mutex_);
+    identity_ = identity;
+    membership_ = membership;
+  }
+  if (transport_ == nullptr) return;
+  Result<std::string> encoded = wire::encode_hello(make_hello(identity, membership));
+  Status set = encoded ? transport_->set_hello(*encoded) : encoded.status();
+  if (!set) KVS_LOG(kError, "transport", "the hello was not updated: {}", set.to_string());
+}
+
+void TransportHost::open_for_peers(Node* node, StreamFn on_stream) {
+  std::lock_guard lock(mutex_);
+  node_ = node;
+  on_stream_ = std::move(on_stream);
+}
+
+std::vector<wire::Hello> TransportHost::hellos_of_clusters() const {
+  std::lock_guard lock(mutex_);
+  return cluster_hellos_;
+}
+
+Status TransportHost::send(raft::NodeId to, Lane lane, std::vector<wire::EncodedMessage> messages) {
+  std::vector<kvs_tx_message> raw;
+  raw.reserve(messages.size());
+  for (wire::EncodedMessage& m : messages) {
+    auto* owned = new OwnedMessage{std::move(m.parts), {}};
+    owned->slices.reserve(owned->parts.size());
+    for (const SharedBytes& part : owned->parts)
+      owned->slices.push_back(plugin::to_slice(part.view()));
+    kvs_tx_message tx{};
+    tx.parts = owned->slices.data();
+    tx.part_count = static_cast<uint32_t>(owned->slices.size());
+    tx.owner = owned;
+    tx.release = release_owned;
+    raw.push_back(tx);
+  }
+  uint32_t accepted = 0;
+  Status status = transport_->send_raw(to.value, static_cast<uint32_t>(lane), raw, &accepted);
+  for (size_t i = accepted; i < raw.size(); ++i) release_owned(raw[i].owner);
+  return status;
+}
+
+void TransportHost::set_peer(raft::NodeId id, const std::string& address) {
+  if (Status s = transport_->peer_set(id.value, address); !s) {
+    KVS_LOG(kError, "transport", "peer {:016x} at {}: {}", id.value, address, s.to_string());
+  }
+}
+
+void TransportHost::remove_peer(raft::NodeId id) {
+  if (Status s = transport_->peer_remove(id.value); !s) {
+    KVS_LOG(kError, "transport", "removing peer {:016x}: {}", id.value, s.to_string());
+  }
+}
+
+void TransportHost::on_messages(std::span<plugin::RxMessage> messages) {
+  std::vector<IncomingMessage> batch;
+  batch.reserve(messages.size());
+  for (plugin::RxMessage& m : messages) batch.push_back({{m.from}, std::move(m.payload)});
+  raft_thread_->post_messages(std::move(batch));
+}
+
+void TransportHost::on_peer(const kvs_peer_event& event) {
+  Node* node = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    node = node_;
+  }
+  if (node == nullptr) return;
+  raft::NodeId peer{event.peer};
+  switch (event.kind) {
+    case KVS_PEER_CONNECTED:
+      raft_thread_->post([node, peer] { node->on_connected(peer); });
+      break;
+    case KVS_PEER_DISCONNECTED:
+      raft_thread_->post([node, peer] { node->on_disconnected(peer); });
+      break;
+    case KVS_PEER_WRITABLE:
+      raft_thread_->post([node, peer, lane = static_cast<Lane>(event.lane)] {
+        node->on_peer_writable(peer, lane);
+      });
+      break;
+    case KVS_PEER_REJECTED:
+      raft_thread_->post([node, reason = std::string(plugin::to_bytes(event.message))] {
+        node->on_rejected(reason);
+      });
+      break;
+    default:
+      break;
+  }
+}
+
+Result<kvs_node_id> TransportHost::on_hello(const kvs_hello& hello) {
+  Result<wire::Hello> remote = wire::decode_hello(plugin::to_bytes(hello.remote));
+  if (!remote) return remote.status();
+  Identity identity;
+  Membership membership;
+  Node* node = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    identity = identity_;
+    membership = membership_;
+    node = node_;
+    if (node == nullptr && remote->cluster != wire::ClusterId{} &&
+        cluster_hellos_.size() < kHellosKept) {
+      cluster_hellos_.push_back(*remote);
+    }
+  }
+  if (node == nullptr && hello.incoming != 0) return Status(Code::kBusy, "this node is starting");
+  raft::NodeId dialed{hello.dialed};
+  Status judged =
+      judge_hello(identity, membership, *remote, is_provisional(dialed) ? raft::kNoNode : dialed);
+  if (node != nullptr && claims_us(identity, *remote)) {
+    raft_thread_->post([node, hello_copy = *remote] { node->on_foreign_hello(hello_copy); });
+  }
+  if (!judged) return judged;
+  if (node != nullptr) {
+    raft_thread_->post([node, hello_copy = std::move(*remote)] { node->on_hello(hello_copy); });
+  }
+  return hello.incoming != 0 ? kvs_node_id{remote->node} : hello.dialed;
+}
+
+Result<std::unique_ptr<plugin::RxStream>> TransportHost::on_stream(const kvs_stream_info& info) {
+  StreamFn accept;
+  {
+    std::lock_guard lock(mutex_);
+    accept = on_stream_;
+  }
+  if (!accept) return Status(Code::kBusy, "this node is starting");
+  return accept(info);
+}
+
+}  // namespace kvstore::node::runtime

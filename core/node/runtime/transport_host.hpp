@@ -1,0 +1,57 @@
+// Between the transport plugin and the Node: sends messages, judges hellos, passes events on.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "node/identity.hpp"
+#include "node/ports.hpp"
+#include "node/runtime/raft_thread.hpp"
+#include "plugin/transport.hpp"
+
+namespace kvstore::node::runtime {
+
+// Concurrency: TransportPort on the raft thread; events on the plugin's threads; the rest on any.
+class TransportHost : public TransportPort, public plugin::TransportEvents {
+ public:
+  using StreamFn =
+      std::function<Result<std::unique_ptr<plugin::RxStream>>(const kvs_stream_info& info)>;
+
+  explicit TransportHost(RaftThread* raft_thread) : raft_thread_(raft_thread) {}
+
+  // Before start: who we are; incoming connections are refused as BUSY until open_for_peers().
+  void set_identity(const Identity& identity, const Membership& membership);
+  // `node` takes events from now on (through the raft thread), `on_stream` incoming snapshots.
+  void open_for_peers(Node* node, StreamFn on_stream);
+  void attach(plugin::Transport* transport) { transport_ = transport; }
+
+  // Hellos seen so far from nodes that belong to a cluster (asked before a bootstrap).
+  std::vector<wire::Hello> hellos_of_clusters() const;
+
+  // ---- TransportPort
+  Status send(raft::NodeId to, Lane lane, std::vector<wire::EncodedMessage> messages) override;
+  void set_peer(raft::NodeId id, const std::string& address) override;
+  void remove_peer(raft::NodeId id) override;
+
+  // ---- TransportEvents
+  void on_messages(std::span<plugin::RxMessage> messages) override;
+  void on_peer(const kvs_peer_event& event) override;
+  Result<kvs_node_id> on_hello(const kvs_hello& hello) override;
+  Result<std::unique_ptr<plugin::RxStream>> on_stream(const kvs_stream_info& info) override;
+
+ private:
+  RaftThread* raft_thread_;
+  plugin::Transport* transport_ = nullptr;
+
+  mutable std::mutex mutex_;
+  Identity identity_;
+  Membership membership_;
+  Node* node_ = nullptr;
+  StreamFn on_stream_;
+  std::vector<wire::Hello> cluster_hellos_;
+};
+
+}  // namespace kvstore::node::runtime
