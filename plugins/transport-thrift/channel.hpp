@@ -23,13 +23,14 @@ class Channel {
   // Takes the connected descriptor.
   Channel(Context& context, int fd);
 
-  // Runs fn(client) with this deadline (ns, 0: none) and turns Thrift's exceptions into sdk::Error:
-  // TIMEOUT or UNREACHABLE.
+  // Runs fn(client) with this deadline (ns), which ends with the call, and turns Thrift's
+  // exceptions into sdk::Error: TIMEOUT or UNREACHABLE.
   template <typename Fn>
   void call(uint64_t deadline_ns, Fn&& fn) {
     transport_->set_deadline(deadline_ns);
     try {
       fn(client_);
+      transport_->set_deadline(0);
     } catch (const std::exception&) {
       rethrow_as_error();
     }

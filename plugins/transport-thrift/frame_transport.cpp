@@ -19,16 +19,15 @@ using apache::thrift::transport::TTransportException;
 constexpr uint32_t kWriteBufferBytes = 64 << 10;
 constexpr uint32_t kKeepBytes = 4 << 20;  // larger buffers are given back after use
 constexpr uint32_t kReadAheadBytes = 16 << 10;
+constexpr int kNoLimit = 0x7fffffff;
 constexpr uint32_t kFrameBytesMin = 4 << 10;  // so that a frame's memory is of use for the next one
 
-std::shared_ptr<TConfiguration> unlimited() {
-  // Frame sizes are checked in readFrame(); Thrift's own limits must never be the smaller ones.
-  constexpr int kNoLimit = 0x7fffffff;
-  return std::make_shared<TConfiguration>(kNoLimit, kNoLimit);
+std::shared_ptr<TConfiguration> limits(uint32_t message_bytes_max) {
+  return std::make_shared<TConfiguration>(static_cast<int>(message_bytes_max), kNoLimit);
 }
 
 std::shared_ptr<TSocket> adopt(int fd) {
-  auto socket = std::make_shared<TSocket>(fd, unlimited());
+  auto socket = std::make_shared<TSocket>(fd, limits(kNoLimit));
   socket->setLinger(false, 0);  // Thrift's default throws away unsent bytes on close
   return socket;
 }
@@ -49,7 +48,7 @@ void Frame::release(void* frame) noexcept {
 }
 
 FrameTransport::FrameTransport(int fd, sdk::Host host, uint32_t frame_bytes_max)
-    : TFramedTransport(adopt(fd), kWriteBufferBytes, kKeepBytes, unlimited()),
+    : TFramedTransport(adopt(fd), kWriteBufferBytes, kKeepBytes, limits(frame_bytes_max)),
       socket_(std::static_pointer_cast<TSocket>(transport_)),
       fd_(fd),
       host_(host),
@@ -57,6 +56,12 @@ FrameTransport::FrameTransport(int fd, sdk::Host host, uint32_t frame_bytes_max)
       ahead_(new uint8_t[kReadAheadBytes]) {}
 
 FrameTransport::~FrameTransport() = default;
+
+void FrameTransport::set_frame_bytes_max(uint32_t n) {
+  frame_bytes_max_ = n;
+  configuration_->setMaxMessageSize(static_cast<int>(n));
+  resetConsumedMessageSize();
+}
 
 int FrameTransport::remaining_ms() const {
   uint64_t now = host_.now_ns();

@@ -52,7 +52,7 @@ class FrameTransport : public apache::thrift::transport::TFramedTransport {
 
   // For every later read and write; 0: none.  Passing it throws TTransportException(TIMED_OUT).
   void set_deadline(uint64_t deadline_ns) noexcept { deadline_ns_ = deadline_ns; }
-  void set_frame_bytes_max(uint32_t n) noexcept { frame_bytes_max_ = n; }
+  void set_frame_bytes_max(uint32_t n);
 
   // Waits for the next frame; false when the other side closed between two frames.
   bool next_frame() { return readFrame(); }

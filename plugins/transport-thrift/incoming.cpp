@@ -68,14 +68,19 @@ void Incoming::run() {
 
 void Incoming::serve() {
   Dispatcher dispatcher(*this);
-  transport_->set_deadline(context_.deadline_in(context_.settings.hello_timeout_ms));
-  while (!ending_ && transport_->next_frame()) {
-    bool ok = dispatcher.process(protocol_, protocol_, nullptr);
-    if (!ok) throw sdk::Error(KVS_E_INVALID, "an unexpected call");
-    if (peer() == 0) continue;
-    bool stream = kind_ == kStreamKind;
-    transport_->set_deadline(stream ? context_.deadline_in(context_.settings.stream_idle_timeout_ms)
-                                    : 0);
+  const uint64_t hello_deadline = context_.deadline_in(context_.settings.hello_timeout_ms);
+  while (!ending_) {
+    bool stranger = peer() == 0;
+    bool stream = !stranger && kind_ == kStreamKind;
+    transport_->set_deadline(stranger ? hello_deadline
+                             : stream
+                                 ? context_.deadline_in(context_.settings.stream_idle_timeout_ms)
+                                 : 0);
+    if (!transport_->next_frame()) return;
+    if (!stranger) transport_->set_deadline(0);  // the host takes the time it needs
+    if (!dispatcher.process(protocol_, protocol_, nullptr)) {
+      throw sdk::Error(KVS_E_INVALID, "an unexpected call");
+    }
   }
 }
 

@@ -159,7 +159,9 @@ bool Lane::write_all(Channel& channel, Messages& messages) {
         context_.counters.frames_sent++;
         context_.counters.messages_sent += end - begin;
         context_.counters.bytes_sent += wire_bytes;
-      } catch (const std::exception&) {  // the session is over; the link thread finds out why
+      } catch (const std::exception& e) {
+        context_.host.log(KVS_LEVEL_INFO,
+                          "lane " + std::to_string(lane_) + ": cannot write: " + e.what());
         ok = false;
       }
     }

@@ -197,11 +197,9 @@ kvs_status Node::send(kvs_node_id to, uint32_t lane, const std::string& text) {
 
 bool Node::send_surely(kvs_node_id to, uint32_t lane, const std::string& text) {
   kvs_status s = KVS_E_BUSY;
-  return wait([&] {
-           s = send(to, lane, text);
-           return s != KVS_E_BUSY;
-         }) &&
-         s == KVS_OK;
+  bool answered = wait([&] { return (s = send(to, lane, text)) != KVS_E_BUSY; });
+  CHECK_MESSAGE(s == KVS_OK, "send: status " << s << ", " << events().size() << " events");
+  return answered && s == KVS_OK;
 }
 
 std::vector<Event> Node::events(uint32_t kind) const {
