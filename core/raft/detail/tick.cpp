@@ -18,7 +18,9 @@ void RaftNode::Impl::handle(Tick&) {
 
 void RaftNode::Impl::tick_follower() {
   ++election_elapsed_;
-  if (may_campaign() && (is_sole_voter() || election_elapsed_ >= election_timeout_)) {
+  // A single voter need not wait for anybody, but for its own vote to become durable.
+  const bool at_once = is_sole_voter() && role_ == Role::kFollower;
+  if (may_campaign() && (at_once || election_elapsed_ >= election_timeout_)) {
     campaign();
   } else if (election_elapsed_ >= election_timeout_) {
     set_leader(kNoNode);  // a learner cannot campaign, but it knows that it follows nobody

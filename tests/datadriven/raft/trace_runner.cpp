@@ -168,6 +168,7 @@ std::string run_trace(const std::string& text) {
     }
     for (const std::string& command : commands) {
       result += command + "\n";
+      if (command[0] == '#') continue;
       const std::string output = runner.run(command);
       if (commands.size() > 1 && output != "ok\n") block += "> " + command + "\n";
       if (commands.size() == 1 || output != "ok\n") block += output;
