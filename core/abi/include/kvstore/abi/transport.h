@@ -226,7 +226,7 @@ typedef struct kvs_transport_api {
                             uint64_t total_bytes, uint32_t timeout_ms, kvs_tx_stream** out,
                             kvs_error* err) KVS_NOEXCEPT;
 
-  /* Sends one chunk, at most 1 MiB.  After a failure only stream_abort() follows. */
+  /* Sends one chunk, at most 1 MiB + 64 KiB.  After a failure only stream_abort() follows. */
   kvs_status (*stream_write)(kvs_tx_stream* st, const kvs_slice* chunk, uint32_t timeout_ms,
                              kvs_error* err) KVS_NOEXCEPT;
 
