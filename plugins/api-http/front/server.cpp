@@ -114,6 +114,8 @@ void Server::start() {
 void Server::stop() {
   if (stopped_) return;
   stopped_ = true;
+  // Ends the accepting thread's wait at once; it would look for stop() every 250 ms only.
+  ::shutdown(tcp_->socket().impl()->sockfd(), SHUT_RDWR);
   tcp_->stop();
   connections_.stop_all();
   if (!connections_.wait_empty(kStopPatience)) connections_.abort_all();

@@ -1,5 +1,6 @@
 #include "text/base64.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -28,6 +29,29 @@ constexpr auto kValues = [] {
 
 uint32_t value_of(char c) {
   return kValues[static_cast<uint8_t>(c)];
+}
+
+// Groups decoded between two appends.
+constexpr size_t kBlockGroups = 1024;
+
+// Decodes full groups without padding, at most kBlockGroups; returns how many.
+size_t decode_groups(std::string_view in, std::string* out) {
+  char block[kBlockGroups * 3];
+  const size_t groups = std::min(in.size() / 4, kBlockGroups);
+  char* to = block;
+  size_t g = 0;
+  for (; g < groups; ++g, to += 3) {
+    const char* from = in.data() + g * 4;
+    const uint32_t a = value_of(from[0]), b = value_of(from[1]);
+    const uint32_t c = value_of(from[2]), d = value_of(from[3]);
+    if (((a | b | c | d) & kBad) != 0) break;
+    const uint32_t bits = a << 18 | b << 12 | c << 6 | d;
+    to[0] = static_cast<char>(bits >> 16);
+    to[1] = static_cast<char>(bits >> 8);
+    to[2] = static_cast<char>(bits);
+  }
+  out->append(block, g * 3);
+  return g;
 }
 
 void put_bytes(uint32_t bits24, size_t count, std::string* out) {
@@ -80,29 +104,19 @@ bool base64url_decode(std::string_view in, std::string* out) {
   return decoder.feed(standard, out) && decoder.finish();
 }
 
-bool Base64Decoder::feed(std::string_view in, std::string* out) {
+size_t Base64Decoder::take(std::string_view in, std::string* out) {
   size_t i = 0;
   while (i < in.size() && pending_ != 0) {
-    if (!feed_one(in[i++], out)) return false;
+    if (!feed_one(in[i], out)) return i;
+    ++i;
   }
-  const size_t groups = ended_ ? 0 : (in.size() - i) / 4;
-  const size_t start = out->size();
-  out->resize(start + groups * 3);
-  char* to = out->data() + start;
-  for (size_t g = 0; g < groups; ++g, i += 4, to += 3) {
-    const uint32_t a = value_of(in[i]), b = value_of(in[i + 1]);
-    const uint32_t c = value_of(in[i + 2]), d = value_of(in[i + 3]);
-    if (((a | b | c | d) & kBad) != 0) break;
-    const uint32_t bits = a << 18 | b << 12 | c << 6 | d;
-    to[0] = static_cast<char>(bits >> 16);
-    to[1] = static_cast<char>(bits >> 8);
-    to[2] = static_cast<char>(bits);
+  while (!ended_) {
+    const size_t groups = decode_groups(in.substr(i), out);
+    i += groups * 4;
+    if (groups < kBlockGroups) break;
   }
-  out->resize(static_cast<size_t>(to - out->data()));
-  for (; i < in.size(); ++i) {
-    if (!feed_one(in[i], out)) return false;
-  }
-  return true;
+  while (i < in.size() && feed_one(in[i], out)) ++i;
+  return i;
 }
 
 bool Base64Decoder::feed_one(char c, std::string* out) {

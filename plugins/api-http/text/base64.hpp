@@ -26,8 +26,11 @@ bool base64url_decode(std::string_view in, std::string* out);
 // white space, no bits set behind the last byte.
 class Base64Decoder {
  public:
-  // Appends what can be decoded; false at the first byte that does not belong there.
-  bool feed(std::string_view in, std::string* out);
+  // Appends what can be decoded; returns how many bytes it took: all, or those before the first one
+  // that does not belong there.
+  size_t take(std::string_view in, std::string* out);
+  // True when it took all.
+  bool feed(std::string_view in, std::string* out) { return take(in, out) == in.size(); }
   // True when the input ended at a full group.
   bool finish() const { return pending_ == 0; }
 

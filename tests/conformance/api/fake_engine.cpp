@@ -1,0 +1,580 @@
+#include "fake_engine.hpp"
+
+#include <algorithm>
+
+#include <kvstore/sdk/guard.hpp>
+#include <kvstore/sdk/slice.hpp>
+
+using kvstore::conformance::FakeEngine;
+using kvstore::conformance::FakeItem;
+
+struct kvs_reader {
+  FakeEngine* engine;
+  std::map<std::string, std::shared_ptr<const FakeItem>> items;
+  uint64_t revision;
+};
+
+struct kvs_upload {
+  FakeEngine* engine;
+  uint64_t total;
+  std::string bytes;
+  bool writing = false;
+  bool short_chunk_seen = false;
+};
+
+namespace kvstore::conformance {
+namespace {
+
+constexpr uint64_t kTerm = 7;
+constexpr size_t kPartBytes = 1 << 20;
+
+bool stands_apart(const FakeItem& item) {
+  return item.value.size() > kPartBytes;
+}
+
+kvs_item to_abi(const std::string& key, const FakeItem& item, bool with_value) {
+  kvs_item out{};
+  out.key = sdk::slice(key);
+  if (with_value && !stands_apart(item)) out.value = sdk::slice(item.value);
+  out.create_revision = item.create_revision;
+  out.mod_revision = item.mod_revision;
+  out.version = item.version;
+  out.value_bytes = item.value.size();
+  return out;
+}
+
+bool in_range(const kvs_range& range, const std::string& key) {
+  const std::string_view k = sdk::view(range.key);
+  switch (range.kind) {
+    case KVS_RANGE_KEY:
+      return key == k;
+    case KVS_RANGE_UNTIL:
+      return key >= k && key < sdk::view(range.end);
+    case KVS_RANGE_PREFIX:
+      return std::string_view(key).starts_with(k);
+    case KVS_RANGE_FROM:
+      return key >= k;
+    default:
+      return true;
+  }
+}
+
+bool holds(const kvs_compare& compare, const FakeItem* item) {
+  uint64_t number = 0;
+  if (item != nullptr && compare.target == KVS_CMP_MOD_REVISION) number = item->mod_revision;
+  if (item != nullptr && compare.target == KVS_CMP_VERSION) number = item->version;
+  switch (compare.op) {
+    case KVS_CMP_EQ:
+      return number == compare.number;
+    case KVS_CMP_NE:
+      return number != compare.number;
+    case KVS_CMP_LT:
+      return number < compare.number;
+    default:
+      return number > compare.number;
+  }
+}
+
+kvs_result result_of(const Scripted& answer) {
+  kvs_result result{};
+  result.struct_size = sizeof result;
+  result.status = answer.status;
+  result.at = {kTerm, 100};
+  result.committed = answer.committed;
+  result.message = sdk::slice(answer.message);
+  result.json = sdk::slice(answer.json);
+  result.leader_name = sdk::slice(answer.leader_name);
+  result.leader_api_address = sdk::slice(answer.leader_api_address);
+  return result;
+}
+
+// A transaction outlives the call: the host copies it.
+struct OwnedTxn {
+  std::deque<std::string> bytes;
+  std::vector<kvs_compare> compares;
+  std::vector<kvs_op> then_ops, else_ops;
+  kvs_txn txn{};
+
+  explicit OwnedTxn(const kvs_txn& from)
+      : compares(from.compares, from.compares + from.compare_count),
+        then_ops(from.then_ops, from.then_ops + from.then_count),
+        else_ops(from.else_ops, from.else_ops + from.else_count),
+        txn(from) {
+    for (kvs_compare& c : compares) own(&c.range.key);
+    for (auto* ops : {&then_ops, &else_ops}) {
+      for (kvs_op& op : *ops) {
+        own(&op.range.key);
+        own(&op.value);
+      }
+    }
+    txn.compares = compares.data();
+    txn.then_ops = then_ops.data();
+    txn.else_ops = else_ops.data();
+  }
+  void own(kvs_slice* slice) {
+    bytes.emplace_back(sdk::view(*slice));
+    *slice = sdk::slice(bytes.back());
+  }
+};
+
+}  // namespace
+
+// The functions of the table.
+struct FakeTable {
+  static FakeEngine& engine(void* ctx) {
+    auto& e = *static_cast<FakeEngine*>(ctx);
+    e.called();
+    return e;
+  }
+  static kvs_status closed(kvs_error* err) {
+    return sdk::fail(err, KVS_E_CLOSED, "the engine is drained");
+  }
+
+  static kvs_status txn(void* ctx, const kvs_call* c, const kvs_txn* t, kvs_done done, void* user,
+                        kvs_error* err) noexcept {
+    FakeEngine& e = engine(ctx);
+    ++e.txn_calls_;
+    if (e.drained_) return closed(err);
+    Scripted answer;
+    const bool scripted = e.take_script(&answer);
+    if (answer.at_once != KVS_OK) return sdk::fail(err, answer.at_once, answer.message);
+    {
+      std::lock_guard lock(e.mutex_);
+      e.last_call_ = *c;
+    }
+    auto owned = std::make_shared<OwnedTxn>(*t);
+    e.later({[&e, owned, answer, scripted, done, user] {
+               kvs_result result = result_of(answer);
+               std::vector<kvs_op_result> results;
+               std::deque<std::vector<kvs_item>> items;
+               std::vector<std::shared_ptr<const FakeItem>> keep;
+               if (!scripted) e.apply(owned->txn, &result, &results, &items, &keep);
+               done(user, &result);
+             },
+             [done, user] {
+               Scripted cancelled;
+               cancelled.status = KVS_E_INDETERMINATE;
+               cancelled.committed = KVS_COMMITTED_UNKNOWN;
+               const kvs_result result = result_of(cancelled);
+               done(user, &result);
+             }});
+    return KVS_OK;
+  }
+
+  static kvs_reader* make_reader(FakeEngine& e) {
+    std::lock_guard lock(e.mutex_);
+    ++e.open_readers_;
+    return new kvs_reader{&e, e.items_, e.revision_};
+  }
+
+  static kvs_status read_open(void* ctx, const kvs_call* c, const kvs_read_options*,
+                              kvs_read_done done, void* user, kvs_reader** now,
+                              kvs_error* err) noexcept {
+    FakeEngine& e = engine(ctx);
+    ++e.read_calls_;
+    if (e.drained_) return closed(err);
+    Scripted answer;
+    e.take_script(&answer);
+    if (answer.at_once != KVS_OK) return sdk::fail(err, answer.at_once, answer.message);
+    *now = nullptr;
+    {
+      std::lock_guard lock(e.mutex_);
+      e.last_call_ = *c;
+    }
+    if (e.readers_ready_) {
+      *now = make_reader(e);
+      return KVS_OK;
+    }
+    e.later({[&e, answer, done, user] {
+               const kvs_result result = result_of(answer);
+               done(user, &result, answer.status == KVS_OK ? make_reader(e) : nullptr);
+             },
+             [done, user] {
+               Scripted cancelled;
+               cancelled.status = KVS_E_CANCELLED;
+               const kvs_result result = result_of(cancelled);
+               done(user, &result, nullptr);
+             }});
+    return KVS_OK;
+  }
+
+  static uint64_t read_revision(kvs_reader* r) noexcept {
+    r->engine->called();
+    return r->revision;
+  }
+
+  static kvs_status get(kvs_reader* r, const kvs_slice* key, kvs_item_sink sink, void* sctx,
+                        kvs_error* err) noexcept {
+    r->engine->called();
+    const auto found = r->items.find(std::string(sdk::view(*key)));
+    if (found == r->items.end()) return sdk::fail(err, KVS_E_NOT_FOUND, "no such key");
+    const kvs_item item = to_abi(found->first, *found->second, true);
+    return sink(sctx, &item);
+  }
+
+  static kvs_status scan(kvs_reader* r, const kvs_range* range, uint32_t flags, uint64_t limit,
+                         uint64_t bytes_max, kvs_item_sink sink, void* sctx, kvs_slice_sink cursor,
+                         kvs_error*) noexcept {
+    r->engine->called();
+    std::vector<const std::pair<const std::string, std::shared_ptr<const FakeItem>>*> found;
+    for (const auto& entry : r->items) {
+      if (in_range(*range, entry.first)) found.push_back(&entry);
+    }
+    if ((flags & KVS_OP_REVERSE) != 0) std::reverse(found.begin(), found.end());
+    uint64_t count = 0, bytes = 0;
+    for (const auto* entry : found) {
+      const kvs_item item = to_abi(entry->first, *entry->second, (flags & KVS_OP_KEYS_ONLY) == 0);
+      bytes += item.key.len + item.value.len;
+      if ((limit != 0 && count == limit) || (count != 0 && bytes > bytes_max)) {
+        return cursor == nullptr ? KVS_OK : cursor(sctx, &item.key);
+      }
+      ++count;
+      const kvs_status status = sink(sctx, &item);
+      if (status != KVS_OK) return status;
+    }
+    return KVS_OK;
+  }
+
+  static kvs_status value_read(kvs_reader* r, const kvs_slice* key, uint64_t offset, uint64_t bytes,
+                               kvs_slice_sink sink, void* sctx, kvs_error* err) noexcept {
+    r->engine->called();
+    const auto found = r->items.find(std::string(sdk::view(*key)));
+    if (found == r->items.end()) return sdk::fail(err, KVS_E_NOT_FOUND, "no such key");
+    std::string_view rest = found->second->value;
+    rest.remove_prefix(std::min<uint64_t>(offset, rest.size()));
+    rest = rest.substr(0, bytes);
+    while (!rest.empty()) {  // in pieces of odd sizes, as the parts of a store are
+      const kvs_slice piece = sdk::slice(rest.substr(0, 300'001));
+      const kvs_status status = sink(sctx, &piece);
+      if (status != KVS_OK) return status;
+      rest.remove_prefix(piece.len);
+    }
+    return KVS_OK;
+  }
+
+  static void read_close(kvs_reader* r) noexcept {
+    r->engine->called();
+    --r->engine->open_readers_;
+    delete r;
+  }
+
+  static kvs_status upload_open(void* ctx, const kvs_call*, uint64_t total, kvs_upload** out,
+                                kvs_error*) noexcept {
+    FakeEngine& e = engine(ctx);
+    ++e.upload_calls_;
+    ++e.open_uploads_;
+    e.last_upload_total_ = total;
+    *out = new kvs_upload{&e, total, {}};
+    return KVS_OK;
+  }
+
+  static kvs_status upload_write(kvs_upload* u, const kvs_slice* chunk, kvs_done done, void* user,
+                                 kvs_error* err) noexcept {
+    FakeEngine& e = *u->engine;
+    e.called();
+    Scripted answer;
+    e.take_script(&answer);
+    if (answer.at_once != KVS_OK) return sdk::fail(err, answer.at_once, answer.message);
+    if (chunk->len == 0 || chunk->len > kPartBytes) e.violation("a chunk's size");
+    if (u->writing) e.violation("a chunk before the last one was done");
+    if (u->short_chunk_seen) e.violation("a chunk after a short one");
+    u->short_chunk_seen = chunk->len < kPartBytes;
+    u->writing = true;
+    u->bytes.append(sdk::view(*chunk));
+    e.upload_bytes_ += chunk->len;
+    if (u->total != 0 && u->bytes.size() > u->total) e.violation("more than was announced");
+    const auto end = [u, done, user](const Scripted& a) {
+      u->writing = false;
+      const kvs_result result = result_of(a);
+      done(user, &result);
+    };
+    e.later({[&e, end, answer] {
+               std::function<void()> on_part;
+               {
+                 std::lock_guard lock(e.mutex_);
+                 on_part = e.on_part_;
+               }
+               if (on_part) on_part();
+               end(answer);
+             },
+             [end] {
+               Scripted cancelled;
+               cancelled.status = KVS_E_CANCELLED;
+               end(cancelled);
+             }});
+    return KVS_OK;
+  }
+
+  static void upload_close(kvs_upload* u) noexcept {
+    u->engine->called();
+    if (u->writing) u->engine->violation("an upload closed while it is written");
+    --u->engine->open_uploads_;
+    delete u;
+  }
+
+  static kvs_status watch_open(void*, const kvs_call*, const kvs_watch_options*, kvs_watch_fn,
+                               void*, kvs_watch**, kvs_error*) noexcept {
+    return KVS_E_UNSUPPORTED;
+  }
+  static void watch_credit(kvs_watch*, uint32_t) noexcept {}
+  static void watch_close(kvs_watch*) noexcept {}
+
+  static kvs_status control(void* ctx, const kvs_call* c, const char* verb, const kvs_slice* json,
+                            kvs_done done, void* user, kvs_error* err) noexcept {
+    FakeEngine& e = engine(ctx);
+    if (e.drained_) return closed(err);
+    Scripted answer;
+    answer.status = KVS_E_UNSUPPORTED;
+    {
+      std::lock_guard lock(e.mutex_);
+      e.control_calls_.push_back({verb, std::string(sdk::view(*json))});
+      // The plugin asks for the node's name by itself.
+      if (std::string_view(verb) != "cluster.status") e.last_call_ = *c;
+      const auto found = e.controls_.find(verb);
+      if (found != e.controls_.end()) answer = found->second;
+    }
+    if (answer.at_once != KVS_OK) return sdk::fail(err, answer.at_once, answer.message);
+    e.later({[answer, done, user] {
+               const kvs_result result = result_of(answer);
+               done(user, &result);
+             },
+             [done, user] {
+               Scripted cancelled;
+               cancelled.status = KVS_E_CANCELLED;
+               const kvs_result result = result_of(cancelled);
+               done(user, &result);
+             }});
+    return KVS_OK;
+  }
+
+  static kvs_status blob_open(void*, const kvs_call*, const char*, kvs_blob**,
+                              kvs_error*) noexcept {
+    return KVS_E_UNSUPPORTED;
+  }
+  static kvs_status blob_read(kvs_blob*, uint64_t, kvs_slice_sink, void*, kvs_error*) noexcept {
+    return KVS_E_UNSUPPORTED;
+  }
+  static void blob_close(kvs_blob*) noexcept {}
+
+  static kvs_status metrics(void* ctx, kvs_slice_sink text, void* sctx) noexcept {
+    engine(ctx);
+    for (const std::string_view line : {"# TYPE fake_total counter\n", "fake_total 1\n"}) {
+      const kvs_slice slice = sdk::slice(line);
+      const kvs_status status = text(sctx, &slice);
+      if (status != KVS_OK) return status;
+    }
+    return KVS_OK;
+  }
+  static const void* get_extension(void*, const char*) noexcept { return nullptr; }
+};
+
+FakeEngine::FakeEngine() {
+  using T = FakeTable;
+  table_ = {sizeof table_,
+            0,
+            this,
+            T::txn,
+            T::read_open,
+            T::read_revision,
+            T::get,
+            T::scan,
+            T::value_read,
+            T::read_close,
+            T::upload_open,
+            T::upload_write,
+            T::upload_close,
+            T::watch_open,
+            T::watch_credit,
+            T::watch_close,
+            T::control,
+            T::blob_open,
+            T::blob_read,
+            T::blob_close,
+            T::metrics,
+            T::get_extension};
+  Scripted status;
+  status.json = R"({"node":{"node_id":"node-x"},"term":7})";
+  controls_["cluster.status"] = status;
+  thread_ = std::thread([this] { run(); });
+}
+
+FakeEngine::~FakeEngine() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void FakeEngine::run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [&] { return stop_ || (!held_ && !queue_.empty()); });
+    if (stop_) return;
+    Waiting next = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    next.complete();
+    next = {};
+    lock.lock();
+  }
+}
+
+void FakeEngine::later(Waiting waiting) {
+  std::lock_guard lock(mutex_);
+  queue_.push_back(std::move(waiting));
+  wake_.notify_all();
+}
+
+void FakeEngine::hold() {
+  std::lock_guard lock(mutex_);
+  held_ = true;
+}
+
+void FakeEngine::release() {
+  std::lock_guard lock(mutex_);
+  held_ = false;
+  wake_.notify_all();
+}
+
+void FakeEngine::drain() {
+  drained_ = true;
+  std::deque<Waiting> waiting;
+  {
+    std::lock_guard lock(mutex_);
+    waiting.swap(queue_);
+  }
+  for (Waiting& w : waiting) w.cancel();
+}
+
+size_t FakeEngine::held() const {
+  std::lock_guard lock(mutex_);
+  return queue_.size();
+}
+
+void FakeEngine::script(Scripted answer) {
+  std::lock_guard lock(mutex_);
+  scripts_.push_back(std::move(answer));
+}
+
+bool FakeEngine::take_script(Scripted* answer) {
+  std::lock_guard lock(mutex_);
+  if (scripts_.empty()) return false;
+  *answer = std::move(scripts_.front());
+  scripts_.pop_front();
+  return true;
+}
+
+void FakeEngine::set_control(const std::string& verb, Scripted answer) {
+  std::lock_guard lock(mutex_);
+  controls_[verb] = std::move(answer);
+}
+
+void FakeEngine::set_on_part(std::function<void()> fn) {
+  std::lock_guard lock(mutex_);
+  on_part_ = std::move(fn);
+}
+
+void FakeEngine::put(const std::string& key, std::string value) {
+  std::lock_guard lock(mutex_);
+  ++revision_;
+  auto item = std::make_shared<FakeItem>();
+  item->value = std::move(value);
+  item->create_revision = item->mod_revision = revision_;
+  item->version = 1;
+  items_[key] = std::move(item);
+}
+
+bool FakeEngine::has(const std::string& key) const {
+  std::lock_guard lock(mutex_);
+  return items_.count(key) != 0;
+}
+
+std::string FakeEngine::value_of(const std::string& key) const {
+  std::lock_guard lock(mutex_);
+  const auto found = items_.find(key);
+  return found == items_.end() ? std::string() : found->second->value;
+}
+
+void FakeEngine::apply(const kvs_txn& txn, kvs_result* result, std::vector<kvs_op_result>* results,
+                       std::deque<std::vector<kvs_item>>* items,
+                       std::vector<std::shared_ptr<const FakeItem>>* keep) {
+  std::lock_guard lock(mutex_);
+  const auto item_of = [&](const std::string& key) -> std::shared_ptr<const FakeItem> {
+    const auto found = items_.find(key);
+    return found == items_.end() ? nullptr : found->second;
+  };
+  bool all = true;
+  for (uint32_t i = 0; i < txn.compare_count; ++i) {
+    const std::string key(sdk::view(txn.compares[i].range.key));
+    all = all && holds(txn.compares[i], item_of(key).get());
+  }
+  const kvs_op* ops = all ? txn.then_ops : txn.else_ops;
+  const uint32_t count = all ? txn.then_count : txn.else_count;
+  bool changed = false;
+  for (uint32_t i = 0; i < count; ++i) {
+    const kvs_op& op = ops[i];
+    const std::string key(sdk::view(op.range.key));
+    const auto before = item_of(key);
+    kvs_op_result& r = results->emplace_back();
+    r.kind = op.kind;
+    std::vector<kvs_item>& out = items->emplace_back();
+    keep->push_back(before);
+    // The key's bytes live in the transaction.
+    const auto add = [&](const FakeItem& item, bool with_value) {
+      out.push_back(to_abi(key, item, with_value));
+      out.back().key = op.range.key;
+    };
+    if (before != nullptr && op.kind == KVS_OP_GET)
+      add(*before, (op.flags & KVS_OP_KEYS_ONLY) == 0);
+    if (before != nullptr && (op.flags & KVS_OP_PREV) != 0) add(*before, true);
+    r.count = before != nullptr ? 1 : 0;
+    if (op.kind == KVS_OP_DELETE && before != nullptr) {
+      items_.erase(key);
+      changed = true;
+    } else if (op.kind == KVS_OP_PUT) {
+      auto item = std::make_shared<FakeItem>();
+      item->value = op.upload != nullptr ? op.upload->bytes : std::string(sdk::view(op.value));
+      item->mod_revision = revision_ + 1;
+      item->create_revision = before ? before->create_revision : revision_ + 1;
+      item->version = before ? before->version + 1 : 1;
+      items_[key] = std::move(item);
+      changed = true;
+    }
+    r.items = out.data();
+    r.item_count = out.size();
+  }
+  if (changed) ++revision_;
+  result->revision = revision_;
+  result->committed = KVS_COMMITTED_YES;
+  result->succeeded = all ? 1 : 0;
+  result->ops = results->data();
+  result->op_count = count;
+}
+
+std::vector<FakeEngine::ControlCall> FakeEngine::control_calls() const {
+  std::lock_guard lock(mutex_);
+  return control_calls_;
+}
+
+kvs_call FakeEngine::last_call() const {
+  std::lock_guard lock(mutex_);
+  return last_call_;
+}
+
+void FakeEngine::called() {
+  if (forbidden_) violation("a call after stop()");
+}
+
+void FakeEngine::violation(const std::string& what) {
+  std::lock_guard lock(mutex_);
+  violations_.append(what).append("; ");
+}
+
+std::string FakeEngine::violations() const {
+  std::lock_guard lock(mutex_);
+  return violations_;
+}
+
+}  // namespace kvstore::conformance

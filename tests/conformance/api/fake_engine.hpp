@@ -1,0 +1,118 @@
+// A scripted engine behind an API plugin: a small store in memory whose answers a test can replace,
+// delay or hold back, and which watches how the plugin uses it.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include <kvstore/abi/api.h>
+
+namespace kvstore::conformance {
+
+// What one call is answered with instead of the store's own answer.
+struct Scripted {
+  kvs_status at_once = KVS_OK;  // not OK: the call itself fails
+  kvs_status status = KVS_OK;
+  uint32_t committed = KVS_COMMITTED_NO;
+  std::string message;
+  std::string json;
+  std::string leader_name, leader_api_address;
+};
+
+struct FakeItem {
+  std::string value;
+  uint64_t create_revision = 0, mod_revision = 0, version = 0;
+};
+
+class FakeEngine {
+ public:
+  FakeEngine();
+  ~FakeEngine();
+  const kvs_engine* table() const { return &table_; }
+
+  // The next calls of txn, read_open and control, in order, get these answers.
+  void script(Scripted answer);
+  // Completions wait until release(); drain() ends what waits as a stopping host does (reads and
+  // control calls CANCELLED, transactions INDETERMINATE) and refuses what comes after.
+  void hold();
+  void release();
+  void drain();
+  size_t held() const;
+
+  // Readers are ready at once instead of by completion.
+  void set_readers_ready(bool ready) { readers_ready_ = ready; }
+  void set_control(const std::string& verb, Scripted answer);
+  // Called before each upload_write completes, on the completion thread.
+  void set_on_part(std::function<void()> fn);
+
+  void put(const std::string& key, std::string value);
+  bool has(const std::string& key) const;
+  std::string value_of(const std::string& key) const;
+
+  struct ControlCall {
+    std::string verb, json;
+  };
+  std::vector<ControlCall> control_calls() const;
+  uint64_t txn_calls() const { return txn_calls_; }
+  // Calls of the engine that a request could have caused.
+  uint64_t data_calls() const { return txn_calls_ + read_calls_ + upload_calls_; }
+  kvs_call last_call() const;
+  uint64_t last_upload_total() const { return last_upload_total_; }
+
+  uint64_t open_readers() const { return open_readers_; }
+  uint64_t open_uploads() const { return open_uploads_; }
+  uint64_t upload_bytes() const { return upload_bytes_; }
+  // From now on every call is a violation.
+  void forbid_calls() { forbidden_ = true; }
+  // What the plugin did against the contract, as text; empty: nothing.
+  std::string violations() const;
+
+ private:
+  friend struct FakeTable;
+  using Items = std::map<std::string, std::shared_ptr<const FakeItem>>;
+  struct Waiting {
+    std::function<void()> complete;
+    std::function<void()> cancel;
+  };
+
+  void called();
+  void violation(const std::string& what);
+  bool take_script(Scripted* answer);
+  void later(Waiting waiting);
+  void run();
+  void apply(const kvs_txn& txn, kvs_result* result, std::vector<kvs_op_result>* results,
+             std::deque<std::vector<kvs_item>>* items,
+             std::vector<std::shared_ptr<const FakeItem>>* keep);
+
+  kvs_engine table_{};
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Waiting> queue_;
+  bool held_ = false;
+  bool stop_ = false;
+  Items items_;
+  uint64_t revision_ = 1;
+  std::deque<Scripted> scripts_;
+  std::map<std::string, Scripted> controls_;
+  std::vector<ControlCall> control_calls_;
+  std::function<void()> on_part_;
+  kvs_call last_call_{};
+  std::string violations_;
+  std::atomic<bool> readers_ready_{false}, forbidden_{false}, drained_{false};
+  std::atomic<uint64_t> txn_calls_{0}, read_calls_{0}, upload_calls_{0};
+  std::atomic<uint64_t> open_readers_{0}, open_uploads_{0}, upload_bytes_{0};
+  std::atomic<uint64_t> last_upload_total_{0};
+  std::thread thread_;
+};
+
+}  // namespace kvstore::conformance
