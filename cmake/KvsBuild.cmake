@@ -18,6 +18,8 @@ endif()
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g1")
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g1")
 
+find_package(Threads REQUIRED)
+
 find_program(KVS_CCACHE ccache)
 if(KVS_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${KVS_CCACHE})

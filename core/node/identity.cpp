@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "wire/frame.hpp"
+
 namespace kvstore::node {
 
 std::string cluster_id_text(const wire::ClusterId& id) {
@@ -78,6 +80,8 @@ Status judge_hello(const Identity& self, const Membership& membership, const wir
 wire::Hello make_hello(const Identity& self, const Membership& membership) {
   wire::Hello hello;
   hello.cluster = self.cluster;
+  hello.version_min = wire::kVersionMin;
+  hello.version_max = wire::kVersionMax;
   hello.node = self.id.value;
   hello.name = self.name;
   hello.raft_address = self.raft_address;

@@ -79,7 +79,10 @@ struct SnapshotStaged {
   Term term;
   SnapshotMeta meta;
 };
-// The install that Output asked for is durable: state replaced, log reset to meta.last.
+// The install that Output asked for is durable: state replaced, then the log reset to meta.last,
+// behind every LogWrite handed out before.  No entries are handed out to the log or to the state
+// machine while it runs; what was given out to be applied before may be skipped, the snapshot
+// covers it.
 struct SnapshotInstalled {
   SnapshotMeta meta;
 };

@@ -300,6 +300,8 @@ Status Server::Impl::build_node() {
   parts.apply = apply_thread.get();
   parts.log = log_thread.get();
   parts.self = identity.id;
+  parts.chunk_timeout_ms = options.snapshot_chunk_timeout_ms;
+  parts.finish_timeout_ms = options.snapshot_finish_timeout_ms;
   parts.cluster = [this] {
     auto view = engine->view();
     return view ? view->cluster : wire::ClusterId{};

@@ -50,8 +50,10 @@ struct ServerOptions {
   uint64_t bootstrap_wait_ms = 2'000;  // how long peers are asked before a new cluster is made
   uint64_t lane_queue_bytes_max = 64 << 20;
   uint64_t message_bytes_max = 8 << 20;
-  uint64_t drain_ms = 2'500;  // stop(): leadership transfer and open requests
-  Options node;               // raft.id is filled in
+  uint32_t snapshot_chunk_timeout_ms = 30'000;
+  uint32_t snapshot_finish_timeout_ms = 120'000;  // the receiver installs within it
+  uint64_t drain_ms = 2'500;                      // stop(): leadership transfer and open requests
+  Options node;                                   // raft.id is filled in
   EngineLimits limits;
   PluginUse log;
   PluginUse state;

@@ -39,8 +39,10 @@ bool RaftNode::Impl::take_entries(Message& message) {
     conflict = id.index;  // only a real conflict removes anything (receiver 3)
     break;
   }
-  if (conflict && *conflict <= commit_) {
-    KVS_LOG(kError, "raft", "node {:x}: {:x} sent entry {} of term {}, another one is committed",
+  // A committed entry has no successor, nor does one that this term's leader sent before.
+  if (conflict && *conflict <= matched_) {
+    KVS_LOG(kError, "raft",
+            "node {:x}: {:x} sent entry {} of term {} in place of another one that stands",
             options_.id.value, message.from.value, conflict->value, entries[fresh].id.term.value);
     return false;
   }

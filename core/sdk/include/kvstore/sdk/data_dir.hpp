@@ -32,21 +32,23 @@ struct EngineTag {
 
 // How to use: construct (checks and locks), create or open the database below path(), then call
 // finish_create() when is_new().  The lock lasts as long as the object.  Errors of the constructor:
-// INVALID (options), NOT_FOUND (no instance and no CREATE), BUSY (open elsewhere), INCOMPATIBLE
-// (another engine's, interface's or a newer format's directory), CORRUPT (marker unreadable), IO.
+// INVALID or UNSUPPORTED (options), NOT_FOUND (no instance and no CREATE), BUSY (open elsewhere),
+// INCOMPATIBLE (another engine's, interface's or a newer format's directory), CORRUPT (marker
+// unreadable), IO.
 class DataDir {
  public:
   DataDir(const kvs_storage_options& options, const EngineTag& tag)
       : path_(view(options.data_dir)),
         tag_(tag),
-        create_((options.flags & KVS_STORAGE_CREATE) != 0),
-        read_only_((options.flags & KVS_STORAGE_READ_ONLY) != 0) {
+        create_((options.flags & KVS_STORAGE_CREATE) != 0) {
     if (path_.empty()) throw Error(KVS_E_INVALID, "data_dir is empty");
-    if ((options.flags & 0xFFFF0000u) != 0) {
+    if ((options.flags & KVS_STORAGE_READ_ONLY) != 0) {
+      throw Error(KVS_E_UNSUPPORTED, std::string(tag_.engine) +
+                                         " cannot open an instance without writing: recovery does");
+    }
+    if ((options.flags & ~KVS_STORAGE_CREATE) != 0) {
       throw Error(KVS_E_UNSUPPORTED, "storage options: a flag is not known to this plugin");
     }
-    if (create_ && read_only_)
-      throw Error(KVS_E_INVALID, "CREATE and READ_ONLY exclude each other");
     check_marker();
     if (is_new_ && !create_) {
       throw Error(KVS_E_NOT_FOUND, "no " + describe(tag_.engine, tag_.interface) + " in " + path_);
@@ -61,7 +63,6 @@ class DataDir {
   // No finished instance was here: the database below must be created (parts of an interrupted
   // creation may exist).
   bool is_new() const { return is_new_; }
-  bool read_only() const { return read_only_; }
 
   // Marks the creation as finished; the database must be durable by now.
   void finish_create() {
@@ -128,7 +129,6 @@ class DataDir {
   std::string path_;
   EngineTag tag_;
   bool create_;
-  bool read_only_;
   bool is_new_ = true;
   Fd lock_;
 };

@@ -1,5 +1,5 @@
 // The checks of arguments that the storage contract demands of every plugin, made before anything
-// changes. Each violation is an Error(INVALID), an unknown kind or must-understand flag an
+// changes. Each violation is an Error(INVALID), an unknown kind or flag an
 // Error(UNSUPPORTED).
 #pragma once
 
@@ -13,11 +13,13 @@
 namespace kvstore::sdk {
 
 constexpr uint32_t kSpaceCount = 16;
-// The high half of a flags word is "reject if unknown".
-constexpr uint32_t kMustUnderstand = 0xFFFF0000u;
 
 inline void require(bool condition, const char* message) {
   if (!condition) throw Error(KVS_E_INVALID, message);
+}
+
+inline void check_flags(uint32_t flags, uint32_t known, const char* message) {
+  if ((flags & ~known) != 0) throw Error(KVS_E_UNSUPPORTED, message);
 }
 
 inline void check_slice(const kvs_slice& s) {
@@ -37,7 +39,8 @@ void copy_result(T* out, T value) {
 template <typename TermOf>
 kvs_log_id check_log_write(const kvs_log_write& w, const kvs_log_id& base, const kvs_log_id& last,
                            TermOf&& term_of) {
-  if ((w.flags & kMustUnderstand) != 0) throw Error(KVS_E_UNSUPPORTED, "unknown log write flag");
+  check_flags(w.flags, KVS_LOG_SYNC | KVS_LOG_SET_HARD_STATE | KVS_LOG_TRUNCATE,
+              "unknown log write flag");
   require(w.entries != nullptr || w.entry_count == 0, "entries is NULL but entry_count is not 0");
   kvs_log_id tail = last;
   if ((w.flags & KVS_LOG_TRUNCATE) != 0) {
@@ -87,7 +90,7 @@ inline void check_space(uint32_t space) {
 
 // Checks everything about a batch that does not need the stored data.
 inline void check_kv_batch(const kvs_kv_batch& b, const kvs_log_id& stored) {
-  if ((b.flags & kMustUnderstand) != 0) throw Error(KVS_E_UNSUPPORTED, "unknown batch flag");
+  check_flags(b.flags, KVS_KV_SYNC, "unknown batch flag");
   require(b.ops != nullptr || b.op_count == 0, "ops is NULL but op_count is not 0");
   check_applied(b.applied, stored);
   for (uint64_t i = 0; i < b.op_count; ++i) {
@@ -102,7 +105,7 @@ inline void check_kv_batch(const kvs_kv_batch& b, const kvs_log_id& stored) {
 }
 
 inline void check_iter_options(const kvs_iter_options& o) {
-  if ((o.flags & kMustUnderstand) != 0) throw Error(KVS_E_UNSUPPORTED, "unknown iterator flag");
+  check_flags(o.flags, KVS_ITER_REVERSE | KVS_ITER_KEYS_ONLY, "unknown iterator flag");
   check_space(o.space);
   check_slice(o.lower);
   check_slice(o.upper);

@@ -1,0 +1,148 @@
+#include "host/daemon/daemon.hpp"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "base/log.hpp"
+#include "host/command_line.hpp"
+#include "host/daemon/server_options.hpp"
+#include "host/loader.hpp"
+#include "host/log_levels.hpp"
+#include "host/log_spdlog.hpp"
+#include "host/metrics.hpp"
+#include "host/services.hpp"
+
+namespace kvstore::host {
+namespace {
+
+constexpr unsigned kStopSecondsMax = 5;
+
+int complain(const std::string& message, int exit_code) {
+  std::fprintf(stderr, "kvstore-server: %s\n", message.c_str());
+  return exit_code;
+}
+
+int list_plugins(const Config& config, Services* services) {
+  Loader loader(config.plugin_dir, services);
+  int exit_code = 0;
+  for (const std::string& name : loader.available()) {
+    Result<PluginInfo> info = loader.inspect(name);
+    if (!info) {
+      exit_code = complain(info.status().message(), 1);
+      continue;
+    }
+    std::string interfaces;
+    for (const auto& i : info->interfaces) interfaces += (interfaces.empty() ? "" : ", ") + i.id;
+    std::printf("%-20s %-10s %s\n  %s\n  %s\n", name.c_str(), info->version.c_str(),
+                interfaces.c_str(), info->summary.c_str(), info->path.c_str());
+  }
+  return exit_code;
+}
+
+// Whatever hangs at the end must not keep a supervisor waiting: what was acknowledged is on disk.
+void limit_stop_time() {
+  signal(SIGALRM, [](int) {
+    constexpr char kMessage[] = "kvstore-server: stopping took too long, exiting\n";
+    ssize_t ignored = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
+    static_cast<void>(ignored);
+    _exit(1);
+  });
+  alarm(kStopSecondsMax);
+}
+
+// Serves until a signal or a fatal error.
+int serve(node::runtime::ServerOptions options) {
+  boost::asio::io_context loop(1);
+  std::atomic<bool> failed{false};
+  options.on_fatal = [&](const Status&) {
+    failed = true;
+    boost::asio::post(loop, [&] { loop.stop(); });
+  };
+  // Before any thread starts, so that all of them inherit nothing that could take the signals.
+  boost::asio::signal_set signals(loop, SIGTERM, SIGINT, SIGHUP);
+  signals.async_wait([&](const boost::system::error_code& error, int number) {
+    if (error) return;
+    KVS_LOG(kInfo, "server", "signal {}: stopping", number);
+    loop.stop();
+  });
+
+  node::runtime::Server server(std::move(options));
+  if (Status s = server.start(); !s) {
+    limit_stop_time();
+    server.stop();
+    return complain(s.message(), 1);
+  }
+  for (const auto& [name, address] : server.api_addresses()) {
+    KVS_LOG(kInfo, "server", "ready api={} address={} raft={}", name, address,
+            server.raft_address());
+  }
+  loop.run();
+  limit_stop_time();
+  server.stop();
+  KVS_LOG(kInfo, "server", "stopped");
+  return failed ? 1 : 0;
+}
+
+int run(const CommandLine& line) {
+  const Config& config = line.config;
+  Result<LogLevels> levels = parse_log_levels(config.log_level);
+  if (!levels) return complain(levels.status().message(), kExitUsage);
+  SpdlogSink sink(std::move(*levels), config.node_id);
+  set_log_sink(&sink);
+  Metrics metrics;
+  Services services(KVS_VERSION, &metrics,
+                    [](const std::string& instance, Code, const std::string& message) {
+                      // The instance fails its calls from now on, which stops the node; here it is
+                      // only told.
+                      KVS_LOG(kError, "server", "plugin {}: {}", instance, message);
+                    });
+  int exit_code = 0;
+  if (line.action == Action::kListPlugins) {
+    exit_code = list_plugins(config, &services);
+  } else {
+    Loader loader(config.plugin_dir, &services);
+    auto options = make_server_options(config, &loader, &services, &metrics, KVS_VERSION);
+    if (!options) {
+      exit_code = complain(options.status().message(), kExitUsage);
+    } else if (line.action == Action::kCheckConfig) {
+      std::printf("the configuration is valid\n");
+    } else {
+      for (const std::string& warning : config.warnings) KVS_LOG(kWarn, "config", "{}", warning);
+      exit_code = serve(std::move(*options));
+    }
+    loader.unload_all();
+  }
+  sink.flush();
+  set_log_sink(nullptr);
+  return exit_code;
+}
+
+}  // namespace
+
+int run_daemon(const std::vector<std::string>& arguments) {
+  signal(SIGPIPE, SIG_IGN);
+  Result<CommandLine> line = parse_command_line(
+      arguments, [](const char* name) -> const char* { return std::getenv(name); },
+      program_directory(), KVS_VERSION);
+  if (!line) return complain(line.status().message(), kExitUsage);
+  switch (line->action) {
+    case Action::kExit:
+      std::fputs(line->output.c_str(), stdout);
+      return 0;
+    case Action::kPrintConfig:
+      std::printf("%s\n", to_json(line->config).c_str());
+      return 0;
+    default:
+      return run(*line);
+  }
+}
+
+}  // namespace kvstore::host
