@@ -10,8 +10,7 @@ namespace {
 void print_members(const client::ClusterStatus& status, Io& io) {
   Table table({"NAME", "ROLE", "ADDRESS", "STATE", "MATCH", "LAG", "HEALTH"});
   for (const client::Member& member : status.members) {
-    const bool pending = member.role == "pending";
-    const Cell health = pending          ? Cell{"-"}
+    const Cell health = !member.reported ? Cell{"-"}
                         : member.healthy ? Cell{"ok", Colour::kGood}
                                          : Cell{"down", Colour::kBad};
     const std::string role = member.is_leader ? "leader" : escape(member.role);
@@ -20,8 +19,8 @@ void print_members(const client::ClusterStatus& status, Io& io) {
                {role},
                {escape(member.address)},
                {has_state ? escape(member.state) : "-"},
-               {pending ? "-" : std::to_string(member.match_index)},
-               {pending ? "-" : std::to_string(member.lag)},
+               {member.reported ? std::to_string(member.match_index) : "-"},
+               {member.reported ? std::to_string(member.lag) : "-"},
                health});
   }
   table.print(io.out, io.colours);
@@ -54,8 +53,7 @@ int run_cluster_status(const Options& options, client::Client& client, Io& io) {
   io.out << '\n';
   print_members(*status, io);
   if (status->source == "local") {
-    io.err << "the leader did not answer: match and lag are " << escape(status->node_id)
-           << "'s own view\n";
+    io.err << "the leader did not answer: how far the members are is unknown\n";
   }
   return kExitDone;
 }

@@ -44,6 +44,7 @@ Member member_of(const Json& object) {
   member.role = get_string(object, "role");
   member.state = get_string(object, "state");
   member.is_leader = get_bool(object, "is_leader");
+  member.reported = find_field(object, "healthy") != nullptr;
   member.healthy = get_bool(object, "healthy");
   member.match_index = get_number(object, "match_index");
   member.lag = get_number(object, "lag");

@@ -107,6 +107,7 @@ struct Member {
   std::string role;     // "voter", "learner" or "pending"
   std::string state;    // "probe", "replicate", "snapshot"; empty when unknown
   bool is_leader = false;
+  bool reported = false;  // the answer carries the leader's view: what follows
   bool healthy = false;
   uint64_t match_index = 0;
   uint64_t lag = 0;
@@ -120,7 +121,7 @@ struct ClusterStatus {
   uint64_t term = 0, commit_index = 0, applied_index = 0, first_index = 0, last_index = 0;
   uint64_t revision = 0;
   std::vector<Member> members;
-  std::string source;  // "leader", or "local" when match and lag are this node's own guess
+  std::string source;  // "leader", or "local" when the leader did not tell how far the members are
   std::string json;    // the whole answer
   AnswerInfo info;
 };
