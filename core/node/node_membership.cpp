@@ -27,6 +27,7 @@ bool Node::adopt(const wire::ClusterId& cluster) {
   }
   identity_ = std::move(joined);
   KVS_LOG(kInfo, "node", "joined cluster={}", cluster_id_text(cluster));
+  refresh_dialing();
   publish_view();
   return true;
 }
@@ -61,6 +62,7 @@ void Node::on_rejected(const std::string& reason) {
 void Node::on_hello(const wire::Hello& hello) {
   peers_.on_hello(hello);
   bind_admitted(hello);
+  if (membership_.find({hello.node}) == nullptr) refresh_dialing();
   if (raft::NodeId{hello.node} == raft_->leader()) publish_view();
 }
 
@@ -120,6 +122,15 @@ void Node::refresh_dialing() {
       if (membership_.find_address(address) == nullptr) wanted[provisional_id(address)] = address;
     }
   }
+  // Whoever talks to us as one of our cluster gets answers, even while our configuration is older
+  // than that: a joining node knows no member before its first entries.
+  peers_.each([&](const wire::Hello& hello) {
+    raft::NodeId id{hello.node};
+    bool ours = identity_.joined() && hello.cluster == identity_.cluster;
+    if (ours && membership_.find(id) == nullptr && !membership_.is_removed(id)) {
+      wanted.emplace(id, hello.raft_address);
+    }
+  });
   peers_.dial(wanted);
   dialing_stale_ = raft_->configuration_change_pending();
 }

@@ -25,6 +25,11 @@ class PeerDirectory {
   // nullptr when nothing is known.
   const PeerInfo* find(raft::NodeId id) const;
 
+  template <typename Fn>
+  void each(Fn fn) const {
+    for (const auto& [id, peer] : peers_) fn(peer.hello);
+  }
+
   // Dials exactly these: members by id, addresses under provisional ids.
   void dial(const std::map<raft::NodeId, std::string>& wanted);
 
