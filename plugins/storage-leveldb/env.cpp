@@ -15,19 +15,40 @@ namespace {
 using leveldb::Slice;
 using leveldb::Status;
 
+// Beside the database's files: the name of the newest write-ahead file.
+constexpr const char* kWitness = "WAL";
+
 bool is_wal(const std::string& name) {
   constexpr char kSuffix[] = ".log";
   constexpr size_t kLength = sizeof kSuffix - 1;
   return name.size() > kLength && name.compare(name.size() - kLength, kLength, kSuffix) == 0;
 }
 
-Status sync_parent_dir(const std::string& name) {
+std::string parent_of(const std::string& name) {
+  return name.substr(0, name.find_last_of('/'));
+}
+
+template <typename Fn>
+Status guarded_status(Fn&& fn) {
   try {
-    sdk::sync_dir(name.substr(0, name.find_last_of('/')));
+    fn();
     return Status::OK();
   } catch (const sdk::Error& e) {
-    return Status::IOError(e.what());
+    return e.code() == KVS_E_CORRUPT ? Status::Corruption(e.what()) : Status::IOError(e.what());
   }
+}
+
+Status sync_parent_dir(const std::string& name) {
+  return guarded_status([&] { sdk::sync_dir(parent_of(name)); });
+}
+
+// Makes the name of a new write-ahead file durable and records it.
+Status witness(const std::string& name) {
+  return guarded_status([&] {
+    const std::string dir = parent_of(name);
+    sdk::sync_dir(dir);
+    sdk::write_file_durably(dir, kWitness, name.substr(dir.size() + 1));
+  });
 }
 
 // A write-ahead file that is synced before it is closed and refuses everything after a failure.
@@ -103,7 +124,7 @@ Status SafeEnv::NewWritableFile(const std::string& name, leveldb::WritableFile**
   Status status = target()->NewWritableFile(name, &file);
   if (!status.ok()) return status;
   auto wrapped = std::make_unique<WalFile>(file, &latch_);
-  status = latch_.note(sync_parent_dir(name));
+  status = latch_.note(witness(name));
   if (!status.ok()) return status;
   {
     std::lock_guard lock(mutex_);
@@ -111,6 +132,15 @@ Status SafeEnv::NewWritableFile(const std::string& name, leveldb::WritableFile**
   }
   *result = wrapped.release();
   return status;
+}
+
+Status SafeEnv::check_newest_wal(const std::string& dir) {
+  return guarded_status([&] {
+    const std::optional<std::string> name = sdk::read_small_file(dir + "/" + kWitness);
+    if (name.has_value() && ::access((dir + "/" + *name).c_str(), F_OK) != 0) {
+      throw sdk::Error(KVS_E_CORRUPT, "the write-ahead file " + *name + " is missing in " + dir);
+    }
+  });
 }
 
 Status SafeEnv::RenameFile(const std::string& from, const std::string& to) {

@@ -43,6 +43,10 @@ class SafeEnv : public leveldb::EnvWrapper {
   leveldb::Status RenameFile(const std::string& from, const std::string& to) override;
   void Schedule(void (*function)(void*), void* arg) override;
 
+  // LevelDB does not notice that a write-ahead file has gone: this says CORRUPT when the newest one
+  // of the database in `dir` has.  Call before opening.
+  static leveldb::Status check_newest_wal(const std::string& dir);
+
   // Syncs the write-ahead file in use through a descriptor of its own, so that no writer waits for
   // it. What was written before the call is durable on return, unless the file was switched
   // meanwhile: then it was synced by the switch.  [any-thread]

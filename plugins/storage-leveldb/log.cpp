@@ -104,10 +104,6 @@ void Log::recover_garbage() {
   check(it->status());
 }
 
-void Log::require_writable() const {
-  if (dir_.read_only()) throw sdk::Error(KVS_E_INVALID, "the log was opened read only");
-}
-
 void Log::publish(const kvs_hard_state& hard, const Base& base, const kvs_log_id& last) {
   std::lock_guard lock(mutex_);
   hard_ = hard;
@@ -138,7 +134,6 @@ void Log::swept(uint64_t count) {
 }
 
 void Log::write(const kvs_log_write& w) {
-  require_writable();
   const kvs_log_id last = sdk::check_log_write(w, base_.id, last_, [this](uint64_t index) {
     uint64_t found = 0;
     if (term(index, &found) != KVS_OK)
@@ -172,7 +167,6 @@ void Log::write(const kvs_log_write& w) {
 }
 
 void Log::compact(const kvs_log_id& upto) {
-  require_writable();
   if (upto.index > last_.index) {
     throw sdk::Error(KVS_E_INVALID, "cannot compact to " + std::to_string(upto.index) +
                                         ", the last entry is " + std::to_string(last_.index));
@@ -200,7 +194,6 @@ void Log::compact(const kvs_log_id& upto) {
 }
 
 void Log::reset(const kvs_log_id& id) {
-  require_writable();
   const Base base{id, base_.epoch + 1};
   batch_.Clear();
   batch_.Put(to_leveldb(kBaseKey), encode_base(base));

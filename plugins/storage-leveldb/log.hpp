@@ -51,7 +51,6 @@ class Log {
   void create_or_recover();
   void recover_tail();
   void recover_garbage();
-  void require_writable() const;
   Base base_at(const Snapshot& snapshot);
   kvs_status term_from_database(uint64_t index, uint64_t* term);
   // Adds at most count_max deletions to the batch and returns how many.

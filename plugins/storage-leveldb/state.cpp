@@ -63,17 +63,12 @@ void State::recover(Generation& generation) {
   applied_ = applied_of(generation.db(), nullptr);
 }
 
-void State::require_writable() const {
-  if (dir_.read_only()) throw sdk::Error(KVS_E_INVALID, "the state was opened read only");
-}
-
 std::shared_ptr<Generation> State::current() const {
   std::lock_guard lock(mutex_);
   return current_;
 }
 
 void State::write(const kvs_kv_batch& batch) {
-  require_writable();
   sdk::check_kv_batch(batch, applied_);
   const kvs_applied applied = sdk::copy_options(batch.applied);
   const bool sync = (batch.flags & KVS_KV_SYNC) != 0;
@@ -99,7 +94,6 @@ void State::write_in_pieces(const kvs_kv_batch& batch, const kvs_applied& applie
 }
 
 kvs_log_id State::sync() {
-  require_writable();
   std::shared_ptr<Generation> generation;
   kvs_log_id at;
   {
@@ -153,7 +147,6 @@ std::shared_ptr<Generation> State::pin(std::optional<Snapshot>* snapshot) {
 }
 
 std::shared_ptr<Generation> State::new_generation() {
-  require_writable();
   return std::make_shared<Generation>(host_, generations_.create(), options_, true);
 }
 
@@ -269,7 +262,6 @@ void Restore::put(uint32_t space, const kvs_pair* pairs, uint32_t n) {
 }
 
 void Restore::commit(const kvs_applied& applied) {
-  state_.require_writable();
   sdk::check_slice(applied.meta);
   next_->db().write(&batch_, false);
   state_.commit(next_, applied);

@@ -56,7 +56,6 @@ class State {
 
   // The latch outlives the State in the views.
   const std::shared_ptr<sdk::FailureLatch>& latch() const { return latch_; }
-  void require_writable() const;
 
  private:
   void recover(Generation& generation);

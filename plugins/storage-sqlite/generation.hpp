@@ -58,8 +58,8 @@ class StateReader {
 
 using StateReaderPool = ReaderPool<StateReader>;
 
-// Shared by the State and the views on it; the last owner closes it, and removes its files unless it
-// is in force.
+// Shared by the State and the views on it; the last owner closes it, and removes its files unless
+// it is in force.
 //
 // Concurrency: write() and get_many() on one thread; sync() on any, beside it; readers() on any.
 class Generation {

@@ -163,10 +163,6 @@ void Log::recover() {
   if (last.index > base_.index) last_ = last;
 }
 
-void Log::require_writable() const {
-  if (dir_.read_only()) throw sdk::Error(KVS_E_INVALID, "the log was opened read only");
-}
-
 void Log::store_hard_state(const kvs_hard_state& hard) {
   put_meta(put_meta_, kHardRow, {hard.term, hard.voted_for, hard.commit});
 }
@@ -204,7 +200,6 @@ void Log::insert_entries(const kvs_log_write& w) {
 }
 
 void Log::write(const kvs_log_write& w) {
-  require_writable();
   const kvs_log_id last = sdk::check_log_write(w, base_, last_, [this](uint64_t index) {
     uint64_t found = 0;
     if (term(index, &found) != KVS_OK)
@@ -234,7 +229,6 @@ void Log::write(const kvs_log_write& w) {
 }
 
 void Log::compact(const kvs_log_id& upto) {
-  require_writable();
   if (upto.index > last_.index) {
     throw sdk::Error(KVS_E_INVALID, "cannot compact to " + std::to_string(upto.index) +
                                         ", the last entry is " + std::to_string(last_.index));
@@ -255,7 +249,6 @@ void Log::compact(const kvs_log_id& upto) {
 }
 
 void Log::reset(const kvs_log_id& base) {
-  require_writable();
   if (base.index >= kIndexMax) throw sdk::Error(KVS_E_INVALID, "the base index exceeds 2^63-2");
   writer_->set_full_sync(true);
   Transaction transaction(*writer_);

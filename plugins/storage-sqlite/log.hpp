@@ -51,7 +51,6 @@ class Log {
  private:
   void open_database();
   void recover();
-  void require_writable() const;
   void store_hard_state(const kvs_hard_state& hard);
   void store_base(const kvs_log_id& base);
   void insert_entries(const kvs_log_write& w);

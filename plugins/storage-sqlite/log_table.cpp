@@ -15,10 +15,8 @@ Log& self(kvs_log* l) {
 
 kvs_status log_open(const kvs_host* host, const kvs_storage_options* opt, kvs_log** out,
                     kvs_error* err) noexcept {
-  return sdk::guard(err, [&] {
-    *out = nullptr;
-    *out = reinterpret_cast<kvs_log*>(new Log(host, sdk::copy_options(opt)));
-  });
+  return sdk::guard(
+      err, [&] { *out = reinterpret_cast<kvs_log*>(new Log(host, sdk::copy_options(opt))); });
 }
 
 void log_close(kvs_log* l) noexcept {

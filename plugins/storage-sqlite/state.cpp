@@ -34,17 +34,12 @@ State::State(const kvs_host*, const kvs_storage_options& options)
   if (dir_.is_new()) dir_.finish_create();
 }
 
-void State::require_writable() const {
-  if (dir_.read_only()) throw sdk::Error(KVS_E_INVALID, "the state was opened read only");
-}
-
 std::shared_ptr<Generation> State::current() const {
   std::lock_guard lock(mutex_);
   return current_;
 }
 
 void State::write(const kvs_kv_batch& batch) {
-  require_writable();
   sdk::check_kv_batch(batch, applied_);
   const kvs_applied applied = sdk::copy_options(batch.applied);
   current_->write(batch, applied);
@@ -53,7 +48,6 @@ void State::write(const kvs_kv_batch& batch) {
 }
 
 kvs_log_id State::sync() {
-  require_writable();
   std::shared_ptr<Generation> generation;
   kvs_log_id at;
   {
@@ -83,7 +77,6 @@ std::string State::stats() {
 }
 
 sdk::GenerationDir State::new_generation() {
-  require_writable();
   return generations_.create();
 }
 
@@ -208,7 +201,6 @@ void Restore::put(uint32_t space, const kvs_pair* pairs, uint32_t n) {
 }
 
 void Restore::commit(const kvs_applied& applied) {
-  state_.require_writable();
   sdk::check_slice(applied.meta);
   state_.commit(staged_, std::move(dir_), applied);
 }

@@ -42,7 +42,6 @@ class State {
   const Options& options() const { return options_; }
   // The latch outlives the State in the views.
   const std::shared_ptr<sdk::FailureLatch>& latch() const { return latch_; }
-  void require_writable() const;
 
  private:
   sdk::DataDir dir_;

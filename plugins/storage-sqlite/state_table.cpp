@@ -26,10 +26,8 @@ Restore& self(kvs_restore* r) {
 
 kvs_status state_open(const kvs_host* host, const kvs_storage_options* opt, kvs_state** out,
                       kvs_error* err) noexcept {
-  return sdk::guard(err, [&] {
-    *out = nullptr;
-    *out = reinterpret_cast<kvs_state*>(new State(host, sdk::copy_options(opt)));
-  });
+  return sdk::guard(
+      err, [&] { *out = reinterpret_cast<kvs_state*>(new State(host, sdk::copy_options(opt))); });
 }
 
 void state_close(kvs_state* s) noexcept {
@@ -58,10 +56,7 @@ kvs_status state_get_many(kvs_state* s, uint32_t space, const kvs_slice* keys, u
 }
 
 kvs_status view_open(kvs_state* s, kvs_view** out, kvs_error* err) noexcept {
-  return self(s).latch()->read(err, [&] {
-    *out = nullptr;
-    *out = reinterpret_cast<kvs_view*>(new View(self(s)));
-  });
+  return self(s).latch()->read(err, [&] { *out = reinterpret_cast<kvs_view*>(new View(self(s))); });
 }
 
 void view_close(kvs_view* v) noexcept {
@@ -81,7 +76,6 @@ kvs_status view_get(kvs_view* v, uint32_t space, const kvs_slice* key, kvs_slice
 kvs_status iter_open(kvs_view* v, const kvs_iter_options* opt, kvs_iter** out,
                      kvs_error* err) noexcept {
   return self(v).latch().read(err, [&] {
-    *out = nullptr;
     const kvs_iter_options options = sdk::copy_options(opt);
     sdk::check_iter_options(options);
     *out = reinterpret_cast<kvs_iter*>(new Iter(self(v), options));
@@ -104,7 +98,6 @@ void iter_close(kvs_iter* it) noexcept {
 // A restore works on files of its own: its failures do not latch, except that of the final switch.
 kvs_status restore_begin(kvs_state* s, kvs_restore** out, kvs_error* err) noexcept {
   return sdk::guard(err, [&] {
-    *out = nullptr;
     self(s).latch()->check();
     *out = reinterpret_cast<kvs_restore*>(new Restore(self(s)));
   });

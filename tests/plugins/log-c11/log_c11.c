@@ -65,7 +65,6 @@ static int has_options(const kvs_slice* json) {
 static kvs_status log_open(const kvs_host* host, const kvs_storage_options* opt, kvs_log** out,
                            kvs_error* err) {
   (void)host;
-  *out = NULL;
   if (has_options(&opt->config_json)) {
     return fail(err, KVS_E_INVALID, "/: this plugin has no options");
   }
@@ -97,7 +96,8 @@ static const void* log_get_extension(kvs_log* l, const char* id) {
 
 static kvs_status check_write(const kvs_log* l, const kvs_log_write* w, kvs_error* err) {
   kvs_log_id tail = last_of(l);
-  if ((w->flags & 0xFFFF0000u) != 0) return fail(err, KVS_E_UNSUPPORTED, "unknown flag");
+  if ((w->flags & ~(uint32_t)(KVS_LOG_SYNC | KVS_LOG_SET_HARD_STATE | KVS_LOG_TRUNCATE)) != 0)
+    return fail(err, KVS_E_UNSUPPORTED, "unknown flag");
   if (w->entries == NULL && w->entry_count != 0) return fail(err, KVS_E_INVALID, "no entries");
   if ((w->flags & KVS_LOG_TRUNCATE) != 0) {
     if (w->truncate_from <= l->base.index || w->truncate_from > tail.index + 1) {

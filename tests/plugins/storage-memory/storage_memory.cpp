@@ -123,10 +123,8 @@ const kvs_log_api kLogTable = {
     .reserved = 0,
     .open = [](const kvs_host*, const kvs_storage_options* opt, kvs_log** out,
                kvs_error* err) noexcept -> kvs_status {
-      return sdk::guard(err, [&] {
-        *out = nullptr;
-        *out = reinterpret_cast<kvs_log*>(new Log(sdk::copy_options(opt)));
-      });
+      return sdk::guard(
+          err, [&] { *out = reinterpret_cast<kvs_log*>(new Log(sdk::copy_options(opt))); });
     },
     .close = [](kvs_log* l) noexcept { delete &self(l); },
     .get_extension = [](kvs_log*, const char*) noexcept -> const void* { return nullptr; },
@@ -282,10 +280,8 @@ Restore& self(kvs_restore* r) {
 
 kvs_status state_open(const kvs_host*, const kvs_storage_options* opt, kvs_state** out,
                       kvs_error* err) noexcept {
-  return sdk::guard(err, [&] {
-    *out = nullptr;
-    *out = reinterpret_cast<kvs_state*>(new State(sdk::copy_options(opt)));
-  });
+  return sdk::guard(
+      err, [&] { *out = reinterpret_cast<kvs_state*>(new State(sdk::copy_options(opt))); });
 }
 
 kvs_status state_sync(kvs_state* s, kvs_log_id* durable, kvs_error* err) noexcept {
@@ -335,7 +331,6 @@ kvs_status view_get(kvs_view* v, uint32_t space, const kvs_slice* key, kvs_slice
 kvs_status iter_open(kvs_view* v, const kvs_iter_options* opt, kvs_iter** out,
                      kvs_error* err) noexcept {
   return sdk::guard(err, [&] {
-    *out = nullptr;
     const kvs_iter_options options = sdk::copy_options(opt);
     sdk::check_iter_options(options);
     *out = reinterpret_cast<kvs_iter*>(new Iter(self(v), options));
