@@ -240,6 +240,12 @@ std::string run_in_subprocess(const Arguments& a, const Case& c, const std::stri
   return {};
 }
 
+int64_t milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() -
+                                                               start)
+      .count();
+}
+
 int run_all(const Arguments& a, const PluginFile& plugin, const PluginFile* other) {
   const std::string root =
       a.dir.empty() ? fs::temp_directory_path() / ("kvs-conformance-" + std::to_string(::getpid()))
@@ -260,8 +266,8 @@ int run_all(const Arguments& a, const PluginFile& plugin, const PluginFile* othe
     } else {
       failure = run_in_subprocess(a, c, dir);
     }
-    std::cout << (failure.empty() ? "PASS " : "FAIL ") << c.name << " - " << c.description
-              << std::endl;
+    std::cout << (failure.empty() ? "PASS " : "FAIL ") << c.name << " - " << c.description << " ("
+              << milliseconds_since(start) << " ms)" << std::endl;
     if (!failure.empty()) std::cout << "  " << failure << std::endl;
     ++(failure.empty() ? passed : failed);
     if (!a.keep_dirs) fs::remove_all(dir);
