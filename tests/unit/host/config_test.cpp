@@ -3,13 +3,9 @@
 // compared as a whole.
 #include "host/config.hpp"
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
-
 using namespace kvstore;
 using host::Config;
 using host::ConfigBuilder;

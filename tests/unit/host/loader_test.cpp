@@ -3,10 +3,12 @@
 // shared object per defect (bad_plugins/), loaded for real.
 #include "host/loader.hpp"
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/metrics.hpp"
@@ -27,6 +29,30 @@ struct Fixture {
     return loader.log(plugin, options, "node1.json: /log/options").status();
   }
 };
+
+struct TempDir {
+  TempDir() {
+    char name[] = "/tmp/kvs-loader-XXXXXX";
+    REQUIRE(mkdtemp(name) != nullptr);
+    path = name;
+    std::filesystem::permissions(path, std::filesystem::perms(0755));
+  }
+  ~TempDir() { std::filesystem::remove_all(path); }
+  std::string path;
+};
+
+// Whether fn is true in a child process without root's rights to read everything.
+template <typename Fn>
+bool as_ordinary_user(Fn fn) {
+  constexpr uid_t kNobody = 65534;
+  pid_t child = fork();
+  if (child == 0) {
+    bool ready = geteuid() != 0 || setuid(kNobody) == 0;
+    _exit(ready && fn() ? 0 : 1);
+  }
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
 
 bool contains(const std::string& text, const std::string& part) {
   INFO(text);
@@ -73,20 +99,30 @@ TEST_CASE_FIXTURE(Fixture, "the file") {
                 "good, ");
   check_message(load_log(kDir + "/absent.so"), Code::kNotFound, "absent.so",
                 "there is no such file", "correct the path");
-  std::filesystem::create_directory(kDir + "/folder.so");
-  check_message(load_log("folder"), Code::kInvalid, "folder.so", "is not a regular file",
-                "name the .so file");
-  std::ofstream(kDir + "/text.so") << "not an object";
-  check_message(load_log("text"), Code::kInvalid, "text.so", "cannot be loaded", "rebuild");
-  if (geteuid() != 0) {
-    std::ofstream(kDir + "/secret.so") << "x";
-    std::filesystem::permissions(kDir + "/secret.so", std::filesystem::perms::none);
-    check_message(load_log("secret"), Code::kInvalid, "secret.so", "may not be read",
-                  "permissions");
-  }
-  Loader empty(kDir + "/folder.so", &services);
-  CHECK(contains(empty.log("x", "{}", "").status().message(),
-                 "that directory has no plugins; correct the name, or set plugin_dir"));
+
+  TempDir temp;
+  Loader other(temp.path, &services);
+  auto fault = [&](const std::string& plugin) {
+    return other.log(plugin, "{}", "").status().message();
+  };
+  CHECK(fault("x") ==
+        "plugin " + temp.path +
+            "/x.so: there is no such file; that directory has no plugins; correct the "
+            "name, or set plugin_dir");
+  std::filesystem::create_directory(temp.path + "/folder.so");
+  CHECK(fault("folder") ==
+        "plugin " + temp.path + "/folder.so: is not a regular file; name the .so file");
+  std::ofstream(temp.path + "/text.so") << "not an object";
+  CHECK(contains(fault("text"), "/text.so: cannot be loaded: "));
+  CHECK(contains(fault("text"), "; rebuild it on this machine, or install what it needs"));
+
+  std::filesystem::copy(kDir + "/good.so", temp.path + "/secret.so");
+  std::filesystem::permissions(temp.path + "/secret.so", std::filesystem::perms::none);
+  CHECK(as_ordinary_user([&] {
+    return fault("secret") ==
+           "plugin " + temp.path +
+               "/secret.so: may not be read by this user; change its permissions";
+  }));
 }
 
 TEST_CASE_FIXTURE(Fixture, "the object") {
