@@ -285,7 +285,11 @@ bool Node::may_stop() const {
 void Node::fail(const Status& why) {
   if (failed()) return;
   failure_ = why;
-  KVS_LOG(kError, "node", "stopped: {}", why.to_string());
+  if (why.code() == Code::kClosed) {
+    KVS_LOG(kInfo, "node", "{}", why.message());
+  } else {
+    KVS_LOG(kError, "node", "stopped: {}", why.to_string());
+  }
   const std::string message = "this node stopped: " + why.message();
   proposals_.fail_all(Code::kIndeterminate, message.c_str());
   reads_.fail_all(Code::kClosed, message.c_str());
