@@ -44,9 +44,13 @@ void RandomCluster::after(uint64_t delay, std::function<void()> action) {
 
 void RandomCluster::after_on(uint64_t delay, NodeId id, std::function<void(SimNode&)> action) {
   const uint64_t life = nodes_.at(id).life;
-  after(delay, [this, id, life, action = std::move(action)] {
+  after(delay, [this, id, life, action = std::move(action)]() mutable {
     SimNode& node = nodes_.at(id);
-    if (node.raft && node.life == life) action(node);
+    if (!node.raft || node.life != life) return;
+    if (node.paused_until > now_)
+      after_on(node.paused_until - now_ + below(5), id, std::move(action));
+    else
+      action(node);
   });
 }
 
@@ -118,12 +122,19 @@ void RandomCluster::send(Message message) {
   const int copies = chance(duplicate_percent_) ? 2 : 1;
   for (int i = 0; i < copies; ++i) {
     after(1 + below(delay_max_), [this, message] {
-      if (cut_.count({message.from, message.to}) != 0) return;
-      auto target = nodes_.find(message.to);
-      if (target == nodes_.end() || !target->second.raft) return;
-      step(target->second, MessageReceived{message});
+      if (cut_.count({message.from, message.to}) == 0) arrive(message);
     });
   }
+}
+
+void RandomCluster::arrive(const Message& message) {
+  auto target = nodes_.find(message.to);
+  if (target == nodes_.end() || !target->second.raft) return;
+  const uint64_t paused_until = target->second.paused_until;
+  if (paused_until > now_)
+    after(paused_until - now_ + below(20), [this, message] { arrive(message); });
+  else
+    step(target->second, MessageReceived{message});
 }
 
 void RandomCluster::schedule_persist(SimNode& node) {
@@ -251,7 +262,8 @@ SimNode& RandomCluster::any_node() {
 SimNode* RandomCluster::some_leader() {
   std::vector<SimNode*> leaders;
   for (auto& [id, node] : nodes_) {
-    if (node.raft && node.raft->role() == Role::kLeader) leaders.push_back(&node);
+    if (node.raft && node.paused_until <= now_ && node.raft->role() == Role::kLeader)
+      leaders.push_back(&node);
   }
   return leaders.empty() ? nullptr : leaders[below(leaders.size())];
 }
@@ -334,7 +346,7 @@ void RandomCluster::sync_and_compact(SimNode& node) {
 
 void RandomCluster::propose() {
   SimNode& node = chance(10) ? any_node() : (some_leader() ? *some_leader() : any_node());
-  if (!node.raft) return;
+  if (!node.raft || node.paused_until > now_) return;
   Propose batch;
   for (uint64_t i = 0, count = 1 + below(4); i < count; ++i) {
     const uint64_t token = next_token_++;
@@ -344,9 +356,15 @@ void RandomCluster::propose() {
   step(node, std::move(batch));
 }
 
-void RandomCluster::read() {
-  SimNode& node = any_node();
-  if (!node.raft) return;
+// A process is stopped and goes on later without knowing it: what it believed may have become
+// wrong.
+void RandomCluster::pause(SimNode& node) {
+  node.paused_until = now_ + below(800);
+  after_on(0, node.options.id, [this](SimNode& later) { read(later); });
+}
+
+void RandomCluster::read(SimNode& node) {
+  if (!node.raft || node.paused_until > now_) return;
   const uint64_t token = next_token_++;
   checker_.read_asked(token);
   step(node, ReadIndexRequest{token});
@@ -355,7 +373,7 @@ void RandomCluster::read() {
 void RandomCluster::disturb() {
   if (!faults_) return;
   SimNode& node = any_node();
-  switch (below(12)) {
+  switch (below(14)) {
     case 0:
     case 1:
       crash(node);
@@ -387,6 +405,10 @@ void RandomCluster::disturb() {
     case 11:
       if (node.raft) step(node, PeerUnreachable{any_node().options.id});
       break;
+    case 12:
+    case 13:
+      if (SimNode* leader = some_leader()) pause(chance(70) ? *leader : node);
+      break;
   }
   if (chance(50)) sync_and_compact(any_node());
   after(10 + below(300), [this] { disturb(); });
@@ -395,7 +417,7 @@ void RandomCluster::disturb() {
 void RandomCluster::run() {
   std::function<void()> client = [&] {
     if (!faults_) return;
-    chance(60) ? propose() : read();
+    chance(60) ? propose() : read(any_node());
     after(1 + below(30), client);
   };
   after(50, client);
@@ -407,7 +429,7 @@ void RandomCluster::run() {
     if (now_ >= deadline) throw Violation("does not converge after healing\n" + describe_nodes());
     run_until(now_ + 100);
     propose();
-    read();
+    read(any_node());
   }
 }
 
@@ -418,7 +440,7 @@ void RandomCluster::heal() {
   delay_max_ = 5;
   disk_delay_max_ = 5;
   for (auto& [id, node] : nodes_) {
-    node.disk_stalled_until = 0;
+    node.disk_stalled_until = node.paused_until = 0;
     if (!node.raft) start(node);
   }
 }

@@ -41,6 +41,7 @@ struct SimNode {
   std::deque<Entry> to_apply;
   bool apply_scheduled = false;
   bool installing = false;
+  uint64_t paused_until = 0;  // the process is stopped: nothing moves in it, its disk neither
 };
 
 class RandomCluster {
@@ -64,7 +65,8 @@ class RandomCluster {
   uint64_t below(uint64_t bound) { return random_.next() % bound; }
   bool chance(uint64_t percent) { return below(100) < percent; }
   void after(uint64_t delay, std::function<void()> action);
-  // Runs `action` on the node unless it was restarted meanwhile.
+  // Runs `action` on the node unless it was restarted meanwhile; at the end of a pause if it is in
+  // one.
   void after_on(uint64_t delay, NodeId id, std::function<void(SimNode&)> action);
   void run_until(uint64_t time);
 
@@ -74,6 +76,7 @@ class RandomCluster {
   void step(SimNode& node, Event event);
   void carry_out(SimNode& node, Output& out);
   void send(Message message);
+  void arrive(const Message& message);
   void schedule_persist(SimNode& node);
   void schedule_apply(SimNode& node);
   void apply(SimNode& node);
@@ -90,8 +93,9 @@ class RandomCluster {
   void cut_one_way();
   void change_membership();
   void sync_and_compact(SimNode& node);
+  void pause(SimNode& node);
   void propose();
-  void read();
+  void read(SimNode& node);
   SimNode& any_node();
   SimNode* some_leader();
 

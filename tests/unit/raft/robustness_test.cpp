@@ -1,0 +1,219 @@
+// Goal: own bugs abort, what comes from outside does not; bounds are reached; completions that come
+// late count for nothing.  Method: single nodes fed by hand; aborts are observed in a forked child.
+#include <csignal>
+#include <cstdio>
+#include <functional>
+
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "node_fixture.hpp"
+#include "raft/detail/progress.hpp"
+#include "raft/detail/random.hpp"
+#include "raft/detail/write_tracker.hpp"
+
+namespace kvstore::raft::testing {
+
+using Type = MessageType;
+
+namespace {
+
+// Whether `action` ends the process with SIGABRT.
+bool aborts(const std::function<void()>& action) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::signal(SIGABRT, SIG_DFL);
+    std::fclose(stderr);
+    action();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+}  // namespace
+
+TEST_CASE("two leaders in one term: the node stops (A7)") {
+  CHECK(aborts([] {
+    NodeFixture node(voters({1, 2, 3}));
+    node.receive(NodeFixture::message(Type::kHeartbeat, 2, 1));
+    node.receive(NodeFixture::message(Type::kHeartbeat, 3, 1));
+  }));
+  CHECK(aborts([] {
+    NodeFixture node(voters({1, 2, 3}));
+    node.lead();
+    node.receive(NodeFixture::append(3, 1, {}, {}));
+  }));
+}
+
+TEST_CASE("what the caller must not do is asserted") {
+  CHECK(aborts([] { NodeFixture(voters({1})).step(LogPersisted{5}); }));
+  CHECK(aborts([] { NodeFixture(voters({1})).step(Applied{{1}}); }));
+  CHECK(aborts([] { NodeFixture(voters({1})).step(LogCompacted{{1}}); }));
+  CHECK(aborts([] {
+    NodeFixture(voters({1})).step(SnapshotInstalled{{{{1}, {1}}, voters({1})}});
+  }));
+}
+
+TEST_CASE("check_restored names what does not fit") {
+  auto restored = [](LogId applied) {
+    Restored r{{}, RaftLog({{1}, {3}}, 100), voters({1}), applied};
+    r.log.restore(make_entry(2, 4));
+    return r;
+  };
+  CHECK(check_restored(test_options(), restored({{2}, {4}})).is_ok());
+  CHECK(check_restored(test_options(), restored({{1}, {3}})).is_ok());
+  CHECK(check_restored(test_options(), restored({{1}, {4}})).code() == Code::kCorrupt);
+  CHECK(check_restored(test_options(), restored({{2}, {5}})).code() == Code::kCorrupt);
+  CHECK(check_restored(test_options(), restored({{1}, {2}})).code() == Code::kCorrupt);
+  CHECK(check_restored(test_options(0), restored({{1}, {3}})).code() == Code::kInvalid);
+  Restored bad = restored({{1}, {3}});
+  bad.log.restore(make_entry(2, 5, "not a configuration", EntryKind::kConfiguration));
+  CHECK(check_restored(test_options(), bad).code() == Code::kCorrupt);
+}
+
+TEST_CASE("a log that is ahead of the stored term raises it") {
+  NodeFixture node(voters({1, 2, 3}), {{1}, {2}, {}}, entries_of({1, 4}));
+  CHECK(node.node().term() == Term{4});
+  node.tick();
+  node.persist();
+  CHECK(node.disk().durable().hard_state.term == Term{4});
+  CHECK(node.disk().durable().hard_state.voted_for == kNoNode);
+}
+
+TEST_CASE("a commit hint beyond the log is cut") {
+  NodeFixture node(voters({1, 2, 3}), {{1}, {}, {9}}, entries_of({1, 1}));
+  CHECK(node.node().commit_index() == Index{2});
+}
+
+TEST_CASE("an append with a malformed configuration is ignored whole") {
+  NodeFixture node(voters({1, 2, 3}), {{1}, {}, {}}, entries_of({1}));
+  node.receive(NodeFixture::append(
+      2, 2, {}, {make_entry(2, 1), make_entry(2, 2, "junk", EntryKind::kConfiguration)}));
+  CHECK(node.log_terms() == std::vector<uint64_t>{1});
+  CHECK(node.node().configuration() == voters({1, 2, 3}));
+}
+
+TEST_CASE("random messages neither crash a follower nor undo what is committed") {
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    Random random(seed);
+    NodeFixture node(voters({1, 2, 3}), {{3}, {}, {}}, entries_of({1, 1, 2, 3}));
+    node.receive(NodeFixture::append(2, 3, {{3}, {4}}, {make_entry(3, 5)}, 4));
+    node.persist();
+    Term led;
+    for (int i = 0; i < 100; ++i) {
+      Message message =
+          NodeFixture::message(static_cast<Type>(random.below(13)), 2, 2 + random.below(3));
+      message.reject = random.below(2) == 0;
+      message.forced = random.below(2) == 0;
+      message.log = {{random.below(4)}, {random.below(8)}};
+      message.commit = {random.below(9)};
+      message.match = {random.below(9)};
+      message.hint = {{random.below(4)}, {random.below(9)}};
+      message.rejected = {random.below(9)};
+      message.read_round = random.below(4);
+      for (uint32_t n = random.below(3); n > 0; --n)
+        message.entries.push_back(
+            make_entry(1 + random.below(4), message.log.index.value + 1 + message.entries.size()));
+      // Not as a second leader of the node's own term, which is a reason to stop.
+      const bool leads = message.type == Type::kAppend || message.type == Type::kHeartbeat;
+      if (node.node().role() == Role::kLeader) led = node.node().term();
+      if (leads && message.term == led) continue;
+      node.receive(message);
+      if (random.below(2) == 0) node.persist();
+      if (random.below(5) == 0) node.tick();
+      REQUIRE(node.node().commit_index() >= Index{4});
+      REQUIRE(node.node().log().contains({{3}, {4}}));
+    }
+  }
+}
+
+TEST_CASE("uncommitted proposals are bounded, one alone always fits") {
+  Options options = test_options();
+  options.uncommitted_bytes_max = 200;
+  NodeFixture node(voters({1, 2, 3}), {}, {}, options);
+  node.lead();
+  CHECK(node.propose(std::string(500, 'x')).code == Code::kOk);
+  CHECK(node.propose("y").code == Code::kBusy);
+  node.persist();
+  node.acknowledge(2, 2);
+  CHECK(node.propose("y").code == Code::kOk);
+}
+
+TEST_CASE("waiting reads are bounded") {
+  NodeFixture node(voters({1, 2, 3}));
+  node.lead();
+  Code last = Code::kOk;
+  uint64_t asked = 0;
+  for (; asked < (1 << 16) + 10 && last == Code::kOk; ++asked) {
+    node.step(ReadIndexRequest{asked});
+    if (!node.out.reads.empty()) last = node.out.reads[0].code;
+  }
+  CHECK(last == Code::kBusy);
+  CHECK(asked == (1 << 16) + 1);
+}
+
+TEST_CASE("entries given out and not applied are bounded in bytes") {
+  Options options = test_options();
+  options.apply_bytes_max = 3 * entry_bytes(make_entry(1, 1));
+  NodeFixture node(voters({1, 2, 3}), {}, {}, options);
+  node.stop_applying();
+  node.receive(NodeFixture::append(2, 1, {}, entries_of({1, 1, 1, 1, 1, 1}), 6));
+  CHECK(node.out.committed.size() == 3);
+  node.step(Applied{{2}});
+  CHECK(node.out.committed.empty());  // the whole hand-out counts until it is done
+  node.step(Applied{{3}});
+  REQUIRE(node.out.committed.size() == 3);
+  CHECK(node.out.committed[0].id.index == Index{4});
+}
+
+TEST_CASE("write tracker: completions count for what still stands") {
+  WriteTracker tracker({5});
+  tracker.add(Index{8}, 1);   // 6..8
+  tracker.add(Index{10}, 2);  // 9..10
+  tracker.truncate_from({8});
+  tracker.add(Index{9}, 3);  // another 8..9
+  CHECK(tracker.oldest_age(4) == 3);
+  tracker.persisted(1);
+  CHECK(tracker.durable() == Index{7});
+  tracker.persisted(2);
+  CHECK(tracker.durable() == Index{7});
+  tracker.persisted(2);  // again
+  tracker.persisted(3);
+  CHECK(tracker.durable() == Index{9});
+  CHECK(tracker.idle());
+}
+
+TEST_CASE("write tracker: a truncation takes durable entries back, a reset all") {
+  WriteTracker tracker({5});
+  tracker.truncate_from({3});
+  CHECK(tracker.durable() == Index{2});
+  tracker.add(Index{9}, 1);
+  tracker.add(std::nullopt, 1);
+  tracker.reset({20});
+  CHECK(tracker.durable() == Index{20});
+  tracker.persisted(2);
+  CHECK(tracker.durable() == Index{20});
+  tracker.add(Index{21}, 2);
+  tracker.persisted(3);
+  CHECK(tracker.durable() == Index{21});
+}
+
+TEST_CASE("inflight: counts, bytes and cumulative release") {
+  Inflight inflight;
+  inflight.add({5}, 100);
+  inflight.add({9}, 50);
+  CHECK(inflight.count() == 2);
+  CHECK(inflight.bytes() == 150);
+  CHECK_FALSE(inflight.free_to({4}));
+  CHECK(inflight.free_to({7}));
+  CHECK(inflight.bytes() == 50);
+  CHECK(inflight.free_to({9}));
+  CHECK(inflight.empty());
+  CHECK(inflight.bytes() == 0);
+}
+
+}  // namespace kvstore::raft::testing
