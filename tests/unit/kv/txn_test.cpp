@@ -217,6 +217,23 @@ TEST_CASE("results above the bound fail the transaction without any effect") {
   CHECK(m.item("e").version == 2);
 }
 
+TEST_CASE("a rolled back transaction leaves no trace for the rest of its batch") {
+  Machine m;
+  std::string big(kPartBytes, 'x');
+  m.apply({put("big1", big), put("big2", big), put("big3", big), put("big4", big), put("a", "1")});
+  auto r = m.apply(std::vector<Command>{
+      txn({del("a"), put("a", "new"), put("b", "new"), get(prefix("big"))}),
+      txn({get("a"), get("b")}), txn({put("a", "2", kOpPrev)}),
+      txn({put("a", "3"), put("c", "3"), get(prefix("big"))}), txn({put("a", "4"), get("c")})});
+  CHECK(r[0].code == Code::kInvalid);
+  CHECK(r[1].ops[0].items == std::vector<Item>{{"a", "1", 1, 1, 1, 0, 1}});
+  CHECK(r[1].ops[1].count == 0);
+  CHECK(r[2].ops[0].items == std::vector<Item>{{"a", "1", 1, 1, 1, 0, 1}});
+  CHECK(r[3].code == Code::kInvalid);
+  CHECK(r[4].ops[1].count == 0);
+  CHECK(m.item("a") == Item{"a", "4", 1, 3, 3, 0, 1});
+}
+
 TEST_CASE("malformed transactions are refused by name") {
   Machine m;
   auto message = [&m](Txn bad) {
