@@ -144,22 +144,24 @@ void state_kill_9(Context& c) {
 
 // ---- a crash at every call
 
-// Pictures taken before each call that changes a file while `work` runs, of both kinds, and after
-// it.
+// Pictures of both kinds, taken before every `every`-th call that changes a file while `work` runs,
+// and two after it.
 std::vector<std::string> pictures(Context& c, const std::string& label,
-                                  interpose::Recorder& recorder,
-                                  const std::function<void()>& work) {
+                                  interpose::Recorder& recorder, const std::function<void()>& work,
+                                  size_t every = 1) {
   constexpr size_t kPicturesMax = 400;
   std::vector<std::string> dirs;
+  size_t calls = 0;
   auto take = [&] {
-    if (dirs.size() >= kPicturesMax) return;
     const std::string name = c.sub(label + std::to_string(dirs.size()));
     recorder.kill_image(name + "-kill");
     recorder.power_image(name + "-power");
     dirs.push_back(name + "-kill");
     dirs.push_back(name + "-power");
   };
-  recorder.set_hook(take);
+  recorder.set_hook([&] {
+    if (calls++ % every == 0 && dirs.size() < kPicturesMax) take();
+  });
   work();
   recorder.set_hook(nullptr);
   take();
@@ -279,16 +281,13 @@ void crash_in_large_delete(Context& c) {
   }
   state.write({put("other", "kept")}, true);
   const StateModel before = state.model;
-  std::vector<std::string> dirs = pictures(c, "picture", recorder, [&] {
+  const auto work = [&] {
     state.write(
         {put("prefix/zzz", "goes"), del_range("prefix/", "prefix0"), put("prefix/new", "stays")},
         true);
-  });
-  // Each picture is costly here: a sample of them, with the last two.
-  std::vector<std::string> sample;
-  for (size_t i = 0; i + 2 < dirs.size(); i += 1 + dirs.size() / 24) sample.push_back(dirs[i]);
-  sample.insert(sample.end(), dirs.end() - 2, dirs.end());
-  expect_states(c, sample, before, state.model, true);
+  };
+  const auto dirs = pictures(c, "picture", recorder, work, 40);
+  expect_states(c, dirs, before, state.model, true);
 }
 
 void crash_in_restore(Context& c) {
