@@ -1,0 +1,30 @@
+# Goal: a plugin shares nothing but its entry function with the process that loads it.
+# Method: nm on every .so in DIRS (separated by |); fails unless the one defined dynamic symbol is
+# kvs_plugin_entry, or when there is no plugin at all.
+string(REPLACE "|" ";" dirs "${DIRS}")
+set(plugins "")
+foreach(dir ${dirs})
+  file(GLOB found ${dir}/*.so)
+  list(APPEND plugins ${found})
+endforeach()
+if(NOT plugins)
+  message(FATAL_ERROR "no plugin in ${dirs}: build them first")
+endif()
+
+set(failed 0)
+foreach(plugin ${plugins})
+  execute_process(COMMAND ${NM} -D --defined-only --format=posix ${plugin}
+    OUTPUT_VARIABLE output RESULT_VARIABLE result)
+  string(REGEX REPLACE " [^\n]*" "" symbols "${output}")
+  string(STRIP "${symbols}" symbols)
+  if(NOT result EQUAL 0 OR NOT symbols STREQUAL "kvs_plugin_entry")
+    string(REPLACE "\n" " " symbols "${symbols}")
+    message(SEND_ERROR "${plugin} defines: ${symbols}")
+    set(failed 1)
+  else()
+    message(STATUS "${plugin}: ok")
+  endif()
+endforeach()
+if(failed)
+  message(FATAL_ERROR "every plugin must define exactly kvs_plugin_entry")
+endif()
