@@ -72,7 +72,7 @@ class Node {
   void on_connected(raft::NodeId peer);
   void on_disconnected(raft::NodeId peer);
   void on_peer_writable(raft::NodeId peer, Lane lane);
-  void on_rejected(const std::string& reason);
+  void on_rejected(const Status& why);
   // A hello that judge_hello accepted.
   void on_hello(const wire::Hello& hello);
   // A hello for which claims_us holds.

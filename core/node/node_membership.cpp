@@ -54,9 +54,12 @@ void Node::on_peer_writable(raft::NodeId peer, Lane lane) {
   if (lane == Lane::kLog) step(raft::PeerConnected{peer});
 }
 
-void Node::on_rejected(const std::string& reason) {
-  if (peers_.refusal() != reason) KVS_LOG(kWarn, "node", "a peer refuses this node: {}", reason);
-  peers_.set_refusal(reason);
+void Node::on_rejected(const Status& why) {
+  if (why.code() == Code::kBusy) return;  // it is starting: the next attempt will do
+  if (peers_.refusal() != why.message()) {
+    KVS_LOG(kWarn, "node", "a peer refuses this node: {}", why.message());
+  }
+  peers_.set_refusal(why.message());
 }
 
 void Node::on_hello(const wire::Hello& hello) {
@@ -119,7 +122,9 @@ void Node::refresh_dialing() {
   }
   if (membership_.find(identity_.id) == nullptr) {
     for (const std::string& address : options_.peers) {
-      if (membership_.find_address(address) == nullptr) wanted[provisional_id(address)] = address;
+      bool known =
+          membership_.find_address(address) != nullptr || address == identity_.raft_address;
+      if (!known) wanted[provisional_id(address)] = address;
     }
   }
   // Whoever talks to us as one of our cluster gets answers, even while our configuration is older

@@ -336,10 +336,10 @@ void Server::Impl::start_threads() {
   log_thread->start();
   apply_thread->start();
   snapshots->start(node.get());
-  raft_thread.start(node.get(), [this] { metrics->update(*node, *engine, clock.now_ms()); });
-  threads_running = true;
   host.open_for_peers(node.get(),
                       [this](const kvs_stream_info& info) { return snapshots->accept(info); });
+  raft_thread.start(node.get(), [this] { metrics->update(*node, *engine, clock.now_ms()); });
+  threads_running = true;
 }
 
 Status Server::Impl::start_apis() {

@@ -87,29 +87,35 @@ void TransportHost::on_messages(std::span<plugin::RxMessage> messages) {
   raft_thread_->post_messages(std::move(batch));
 }
 
+void TransportHost::tell_node(std::function<void(Node&)> event) {
+  raft_thread_->post([this, event = std::move(event)] {
+    Node* node = nullptr;
+    {
+      std::lock_guard lock(mutex_);
+      node = node_;
+    }
+    if (node != nullptr) event(*node);
+  });
+}
+
 void TransportHost::on_peer(const kvs_peer_event& event) {
-  Node* node = nullptr;
-  {
-    std::lock_guard lock(mutex_);
-    node = node_;
-  }
-  if (node == nullptr) return;
   raft::NodeId peer{event.peer};
   switch (event.kind) {
     case KVS_PEER_CONNECTED:
-      raft_thread_->post([node, peer] { node->on_connected(peer); });
+      tell_node([peer](Node& node) { node.on_connected(peer); });
       break;
     case KVS_PEER_DISCONNECTED:
-      raft_thread_->post([node, peer] { node->on_disconnected(peer); });
+      tell_node([peer](Node& node) { node.on_disconnected(peer); });
       break;
     case KVS_PEER_WRITABLE:
-      raft_thread_->post([node, peer, lane = static_cast<Lane>(event.lane)] {
-        node->on_peer_writable(peer, lane);
+      tell_node([peer, lane = static_cast<Lane>(event.lane)](Node& node) {
+        node.on_peer_writable(peer, lane);
       });
       break;
     case KVS_PEER_REJECTED:
-      raft_thread_->post([node, reason = std::string(plugin::to_bytes(event.message))] {
-        node->on_rejected(reason);
+      tell_node([why = Status(plugin::to_code(event.why),
+                              std::string(plugin::to_bytes(event.message)))](Node& node) {
+        node.on_rejected(why);
       });
       break;
     default:
@@ -138,13 +144,12 @@ Result<kvs_node_id> TransportHost::on_hello(const kvs_hello& hello) {
   Status judged =
       judge_hello(identity, membership, *remote, is_provisional(dialed) ? raft::kNoNode : dialed);
   if (node != nullptr && claims_us(identity, *remote)) {
-    raft_thread_->post([node, hello_copy = *remote] { node->on_foreign_hello(hello_copy); });
+    tell_node([hello_copy = *remote](Node& n) { n.on_foreign_hello(hello_copy); });
   }
   if (!judged) return judged;
-  if (node != nullptr) {
-    raft_thread_->post([node, hello_copy = std::move(*remote)] { node->on_hello(hello_copy); });
-  }
-  return hello.incoming != 0 ? kvs_node_id{remote->node} : hello.dialed;
+  kvs_node_id peer = hello.incoming != 0 ? kvs_node_id{remote->node} : hello.dialed;
+  tell_node([hello_copy = std::move(*remote)](Node& n) { n.on_hello(hello_copy); });
+  return peer;
 }
 
 Result<std::unique_ptr<plugin::RxStream>> TransportHost::on_stream(const kvs_stream_info& info) {

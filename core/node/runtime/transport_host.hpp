@@ -24,7 +24,8 @@ class TransportHost : public TransportPort, public plugin::TransportEvents {
 
   // Before start: who we are; incoming connections are refused as BUSY until open_for_peers().
   void set_identity(const Identity& identity, const Membership& membership);
-  // `node` takes events from now on (through the raft thread), `on_stream` incoming snapshots.
+  // `node` takes events (on the raft thread, those since its construction included: it dials before
+  // it can take an answer), `on_stream` incoming snapshots.  Call it before the raft thread starts.
   void open_for_peers(Node* node, StreamFn on_stream);
   void attach(plugin::Transport* transport) { transport_ = transport; }
 
@@ -43,6 +44,8 @@ class TransportHost : public TransportPort, public plugin::TransportEvents {
   Result<std::unique_ptr<plugin::RxStream>> on_stream(const kvs_stream_info& info) override;
 
  private:
+  void tell_node(std::function<void(Node&)> event);
+
   RaftThread* raft_thread_;
   plugin::Transport* transport_ = nullptr;
 
