@@ -14,11 +14,6 @@ using apache::thrift::transport::TTransportException;
 constexpr uint32_t kAnswerFrameMax = 64 << 10;  // hellos and messages of the other host are small
 constexpr size_t kReasonBytesMax = 1024;
 
-// The other side's status, as far as it can be one.
-kvs_status remote_status(int32_t status) {
-  return status <= 0 ? status : KVS_E_INTERNAL;
-}
-
 void tell_refusal(Channel& channel, uint64_t deadline_ns, const Refused& why) {
   try {
     channel.call(deadline_ns, [&](wire::PeerLinkClient& c) { c.refuse(why.code(), why.what()); });
@@ -104,7 +99,7 @@ std::shared_ptr<Channel> dial(Context& context, Interrupt& interrupt, kvs_node_i
   }
   if (answer.status != KVS_OK) {
     context.counters.hellos_refused++;
-    throw Refused(remote_status(answer.status), answer.message.substr(0, kReasonBytesMax));
+    throw Refused(checked_status(answer.status), answer.message.substr(0, kReasonBytesMax));
   }
   try {
     context.judge(false, id, answer.hello, address.text());

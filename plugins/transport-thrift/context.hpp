@@ -24,6 +24,36 @@ class Refused : public sdk::Error {
   using sdk::Error::Error;
 };
 
+// What another node said, as far as it can be a kvs_status: a host never gets a number of a
+// stranger's making.
+inline kvs_status checked_status(int32_t status) {
+  switch (status) {
+    case KVS_OK:
+    case KVS_E_INVALID:
+    case KVS_E_UNSUPPORTED:
+    case KVS_E_INCOMPATIBLE:
+    case KVS_E_NOT_FOUND:
+    case KVS_E_END:
+    case KVS_E_COMPACTED:
+    case KVS_E_CONFLICT:
+    case KVS_E_NOT_LEADER:
+    case KVS_E_BUSY:
+    case KVS_E_TIMEOUT:
+    case KVS_E_UNREACHABLE:
+    case KVS_E_INDETERMINATE:
+    case KVS_E_CANCELLED:
+    case KVS_E_CLOSED:
+    case KVS_E_NO_MEMORY:
+    case KVS_E_NO_SPACE:
+    case KVS_E_IO:
+    case KVS_E_CORRUPT:
+    case KVS_E_INTERNAL:
+      return status;
+    default:
+      return KVS_E_INCOMPATIBLE;
+  }
+}
+
 struct Counters {
   std::atomic<uint64_t> messages_sent{0}, messages_received{0};
   std::atomic<uint64_t> frames_sent{0}, frames_received{0};

@@ -146,6 +146,11 @@ void Incoming::refuse(const int32_t status, const std::string& message) {
 }
 
 void Incoming::streamOpen(wire::Answer& answer, const std::string& header, const int64_t total) {
+  if (header.size() > kStreamHeaderBytesMax) {
+    set(answer, KVS_E_INVALID, "the stream's header is larger than 4 KiB");
+    ending_ = true;
+    return;
+  }
   uint32_t others = context_.incoming_streams.fetch_add(1);
   if (others >= context_.settings.incoming_streams_max) {
     context_.incoming_streams.fetch_sub(1);

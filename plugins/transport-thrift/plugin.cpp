@@ -39,7 +39,6 @@ bool complete(const kvs_transport_events* e) {
 
 kvs_status transport_open(const kvs_host* host, const kvs_transport_options* opt,
                           kvs_transport** out, kvs_error* err) noexcept {
-  *out = nullptr;
   return sdk::guard(err, [&] {
     kvs_transport_options options = sdk::copy_options(opt);
     if (!complete(options.events)) throw sdk::Error(KVS_E_INVALID, "events: a callback is missing");
@@ -96,7 +95,6 @@ kvs_status transport_send(kvs_transport* t, kvs_node_id to, uint32_t lane, const
 kvs_status stream_open(kvs_transport* t, kvs_node_id to, const kvs_slice* header,
                        uint64_t total_bytes, uint32_t timeout_ms, kvs_tx_stream** out,
                        kvs_error* err) noexcept {
-  *out = nullptr;
   return sdk::guard(err, [&] {
     auto handle = std::make_unique<kvs_tx_stream>();
     handle->transport = t;

@@ -38,6 +38,9 @@ const char* const kConfigSchema = R"({
 
 Settings Settings::read(const kvs_transport_options& options) {
   Settings s;
+  if ((options.flags & 0xffff0000u) != 0) {
+    throw sdk::Error(KVS_E_UNSUPPORTED, "unknown transport flags");
+  }
   s.listen = parse_address(sdk::view(options.listen_address));
   s.lane_queue_bytes_max = options.lane_queue_bytes_max;
   s.message_bytes_max = options.message_bytes_max;

@@ -10,6 +10,7 @@
 namespace kvstore::transport_thrift {
 
 inline constexpr uint32_t kHelloBytesMax = 4096;
+inline constexpr uint32_t kStreamHeaderBytesMax = 4096;
 inline constexpr uint32_t kBatchBytesLimit = 4 << 20;  // upper end of batch_bytes_max on any node
 inline constexpr uint64_t kMessageBytesLimit = 1u
                                                << 30;  // upper end of the host's message_bytes_max

@@ -12,6 +12,10 @@ constexpr uint32_t kRejectFlags = 0xffff0000u;
 
 Transport::~Transport() {
   stop();
+  if (!streams_.empty()) {
+    context_.host.log(KVS_LEVEL_HOST_BUG,
+                      "close: an outgoing stream was neither finished nor aborted");
+  }
 }
 
 void Transport::start() {
@@ -86,6 +90,7 @@ void Transport::peer_set(const kvs_peer& peer) {
 
 void Transport::peer_remove(kvs_node_id id) {
   std::lock_guard control(control_mutex_);
+  if (phase_.load() == Phase::kStopped) throw sdk::Error(KVS_E_CLOSED, "the transport was stopped");
   reap();
   std::shared_ptr<Peer> peer;
   {

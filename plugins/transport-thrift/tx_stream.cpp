@@ -26,16 +26,15 @@ void TxStream::guarded(Fn&& fn) {
 
 void TxStream::accept(const wire::Answer& answer, const char* what) {
   if (answer.status == KVS_OK) return;
-  kvs_status status = answer.status < 0 ? answer.status : KVS_E_INTERNAL;
-  throw sdk::Error(status,
+  throw sdk::Error(checked_status(answer.status),
                    "the receiver ended the stream (" + std::string(what) + "): " + answer.message);
 }
 
 void TxStream::open(kvs_node_id to, const Address& address, const kvs_slice& header,
                     uint64_t total_bytes, uint32_t timeout_ms) {
   guarded([&] {
-    if (header.len > context_.settings.chunk_bytes_max()) {
-      throw sdk::Error(KVS_E_INVALID, "the stream's header is too large");
+    if (header.len > kStreamHeaderBytesMax) {
+      throw sdk::Error(KVS_E_INVALID, "the stream's header is larger than 4 KiB");
     }
     uint64_t deadline = context_.deadline_in(timeout_ms);
     channel_ = dial(context_, interrupt_, to, address, kStreamKind, deadline);

@@ -129,10 +129,15 @@ TEST_CASE("close without start, stop twice, peers before start") {
   a.stop();
   uint32_t accepted = 9;
   kvs_tx_message m = a.outbox().make({"x"});
-  kvs_status s = api().send(a.raw(), 2, KVS_LANE_LOG, &m, 1, &accepted, nullptr);
-  CHECK((s == KVS_E_CLOSED || s == KVS_E_UNREACHABLE));
+  CHECK(api().send(a.raw(), 2, KVS_LANE_LOG, &m, 1, &accepted, nullptr) == KVS_E_CLOSED);
   CHECK(accepted == 0);
   CHECK(a.outbox().released() == 0);
+  kvs_peer peer{};
+  peer.struct_size = sizeof peer;
+  peer.id = 3;
+  peer.address = sdk::slice("127.0.0.1:1");
+  CHECK(api().peer_set(a.raw(), &peer, nullptr) == KVS_E_CLOSED);
+  CHECK(api().peer_remove(a.raw(), 2, nullptr) == KVS_E_CLOSED);
 }
 
 TEST_CASE("stats are one JSON object") {

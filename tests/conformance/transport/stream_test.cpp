@@ -234,6 +234,15 @@ TEST_CASE("an unknown or unreachable peer has no streams") {
   CHECK(st == nullptr);
 }
 
+TEST_CASE("a header of 4 KiB passes, a larger one is INVALID") {
+  Pair pair;
+  kvs_tx_stream* st = nullptr;
+  CHECK(open_stream(pair.a, 2, std::string(4097, 'h'), 0, &st) == KVS_E_INVALID);
+  REQUIRE(open_stream(pair.a, 2, std::string(4096, 'h'), 0, &st) == KVS_OK);
+  CHECK(pair.b.streams().at(0)->header.size() == 4096);
+  api().stream_abort(st);
+}
+
 TEST_CASE("a refused hello refuses the stream") {
   Node a({.id = 1});
   Node b({.id = 2}, false);

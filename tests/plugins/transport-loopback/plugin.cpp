@@ -36,6 +36,10 @@ struct kvs_transport {
   std::map<kvs_node_id, std::shared_ptr<Peer>> peers;
   std::list<std::shared_ptr<TxStream>> streams;
 
+  bool is(bool kvs_transport::*state) const {
+    std::shared_lock lock(mutex);
+    return this->*state;
+  }
   std::shared_ptr<Peer> find(kvs_node_id id) const {
     std::shared_lock lock(mutex);
     auto it = peers.find(id);
@@ -52,7 +56,6 @@ std::string checked_hello(const kvs_slice& hello) {
 
 kvs_status open_transport(const kvs_host* host, const kvs_transport_options* opt,
                           kvs_transport** out, kvs_error* err) noexcept {
-  *out = nullptr;
   return sdk::guard(err, [&] {
     kvs_transport_options options = sdk::copy_options(opt);
     if (options.events == nullptr) throw sdk::Error(KVS_E_INVALID, "events is NULL");
@@ -110,7 +113,7 @@ kvs_status set_hello(kvs_transport* t, const kvs_slice* hello) noexcept {
 }
 
 kvs_status bound_address(kvs_transport* t, kvs_slice_sink sink, void* ctx) noexcept {
-  if (!t->running) return KVS_E_CLOSED;
+  if (!t->is(&kvs_transport::running)) return KVS_E_CLOSED;
   kvs_slice s = sdk::slice(t->shared.self->address());
   return sink(ctx, &s);
 }
@@ -145,6 +148,7 @@ kvs_status peer_set(kvs_transport* t, const kvs_peer* p, kvs_error* err) noexcep
 kvs_status peer_remove(kvs_transport* t, kvs_node_id id, kvs_error* err) noexcept {
   return sdk::guard(err, [&] {
     std::lock_guard control(t->control_mutex);
+    if (t->stopped) throw sdk::Error(KVS_E_CLOSED, "the transport was stopped");
     std::shared_ptr<Peer> peer = t->find(id);
     if (peer == nullptr) return;
     {
@@ -160,6 +164,7 @@ kvs_status send(kvs_transport* t, kvs_node_id to, uint32_t lane, const kvs_tx_me
   *accepted = 0;
   return sdk::guard(err, [&] {
     if (lane >= KVS_LANE_COUNT) return sdk::fail(err, KVS_E_INVALID, "there is no such lane");
+    if (t->is(&kvs_transport::stopped)) return sdk::fail(err, KVS_E_CLOSED, "stopped");
     std::shared_ptr<Peer> peer = t->find(to);
     if (peer == nullptr) return sdk::fail(err, KVS_E_UNREACHABLE, "the peer is not known");
     return peer->send(lane, m, n, accepted, err);
@@ -169,8 +174,8 @@ kvs_status send(kvs_transport* t, kvs_node_id to, uint32_t lane, const kvs_tx_me
 kvs_status stream_open(kvs_transport* t, kvs_node_id to, const kvs_slice* header,
                        uint64_t total_bytes, uint32_t timeout_ms, kvs_tx_stream** out,
                        kvs_error* err) noexcept {
-  *out = nullptr;
   return sdk::guard(err, [&] {
+    if (header->len > kHelloBytesMax) return sdk::fail(err, KVS_E_INVALID, "header: above 4 KiB");
     std::shared_ptr<Peer> peer = t->find(to);
     std::shared_ptr<Endpoint> remote = peer == nullptr ? nullptr : Endpoint::find(peer->address());
     if (remote == nullptr) return sdk::fail(err, KVS_E_UNREACHABLE, "nobody listens there");

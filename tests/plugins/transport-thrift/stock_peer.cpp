@@ -66,7 +66,8 @@ class StockServer::Handler : public wire::PeerLinkNull {
  public:
   explicit Handler(StockServer& server) : server_(server) {}
   void hello(wire::Answer& answer, const wire::Hello&) override {
-    answer.status = 0;
+    answer.status = server_.verdict.load();
+    answer.message = "verdict";
     answer.hello = "id=2";
   }
   void deliver(const std::string& batch) override {

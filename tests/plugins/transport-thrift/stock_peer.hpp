@@ -44,6 +44,8 @@ class StockServer {
   std::vector<std::string> batches() const;
   // While false, it reads nothing after the hello.
   std::atomic<bool> reading{true};
+  // Its answer to hellos.
+  std::atomic<int32_t> verdict{0};
 
  private:
   class Handler;

@@ -40,6 +40,19 @@ TEST_CASE("a stock Thrift server reads what the plugin sends") {
   CHECK(all == batch_of({"hello", ""}));
 }
 
+TEST_CASE("a refusal with a status that is none reaches the host as INCOMPATIBLE") {
+  for (int32_t verdict : {-999, 1, KVS_E_CONFLICT}) {
+    StockServer server;
+    server.verdict.store(verdict);
+    Node node({.id = 1});
+    node.set_peer(2, server.address());
+    CHECK(node.wait([&] { return !node.events(KVS_PEER_REJECTED).empty(); }));
+    auto event = node.events(KVS_PEER_REJECTED).front();
+    CHECK(event.why == (verdict == KVS_E_CONFLICT ? KVS_E_CONFLICT : KVS_E_INCOMPATIBLE));
+    CHECK(event.message == "verdict");
+  }
+}
+
 TEST_CASE("many messages share a frame") {
   Node a({.id = 1}), b({.id = 2});
   a.set_peer(b);
