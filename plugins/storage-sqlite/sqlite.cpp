@@ -123,7 +123,32 @@ Connection::Connection(const std::string& path) {
 }
 
 Connection::~Connection() {
+  sqlite3_finalize(begin_);
+  sqlite3_finalize(commit_);
   sqlite3_close(db_);
+}
+
+void Connection::run(sqlite3_stmt** prepared, const char* sql) {
+  int code = SQLITE_OK;
+  if (*prepared == nullptr) {
+    code = sqlite3_prepare_v3(db_, sql, -1, SQLITE_PREPARE_PERSISTENT, prepared, nullptr);
+    if (code != SQLITE_OK) fail(code, sql);
+  }
+  sqlite3_step(*prepared);
+  code = sqlite3_reset(*prepared);  // the step's own code
+  if (code != SQLITE_OK) fail(code, sql);
+}
+
+void Connection::begin() {
+  run(&begin_, "BEGIN IMMEDIATE");
+}
+
+void Connection::commit() {
+  run(&commit_, "COMMIT");
+}
+
+void Connection::rollback() noexcept {
+  sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
 }
 
 void Connection::fail(int code, const char* what) {
@@ -191,16 +216,15 @@ void prepare_reader(Connection& connection, const Options& options) {
 }
 
 Transaction::Transaction(Connection& connection) : connection_(connection) {
-  connection.exec("BEGIN IMMEDIATE");
+  connection.begin();
 }
 
 Transaction::~Transaction() {
-  // Fails when SQLite rolled back by itself.
-  if (open_) sqlite3_exec(connection_.raw(), "ROLLBACK", nullptr, nullptr, nullptr);
+  if (open_) connection_.rollback();
 }
 
 void Transaction::commit() {
-  connection_.exec("COMMIT");
+  connection_.commit();
   open_ = false;
 }
 

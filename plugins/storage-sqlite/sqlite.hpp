@@ -70,6 +70,10 @@ class Connection {
   ~Connection();
 
   void exec(const std::string& sql);
+  // BEGIN IMMEDIATE, COMMIT and ROLLBACK, prepared once.
+  void begin();
+  void commit();
+  void rollback() noexcept;  // harmless when SQLite rolled back by itself
   // Whether commits sync the write-ahead file.
   void set_full_sync(bool full);
   // PASSIVE: moves what it can beside readers and writers.  TRUNCATE: empties the write-ahead file,
@@ -80,7 +84,11 @@ class Connection {
   sqlite3* raw() { return db_; }
 
  private:
+  void run(sqlite3_stmt** prepared, const char* sql);
+
   sqlite3* db_ = nullptr;
+  sqlite3_stmt* begin_ = nullptr;
+  sqlite3_stmt* commit_ = nullptr;
   int full_sync_ = -1;  // unknown
 };
 
