@@ -1,7 +1,5 @@
 // Messages: the rules for terms that hold for all of them (Figure 2, Rules for Servers), and
 // dispatch.
-#include <cstdlib>
-
 #include "raft/detail/impl.hpp"
 
 namespace kvstore::raft {

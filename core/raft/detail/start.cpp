@@ -1,8 +1,6 @@
 // Construction from what the disk holds.
 #include <algorithm>
 
-#include <fmt/format.h>
-
 #include "raft/detail/impl.hpp"
 
 namespace kvstore::raft {
