@@ -5,7 +5,6 @@
 #include <Poco/Exception.h>
 #include <Poco/Net/SocketAddress.h>
 
-#include "front/answer.hpp"
 #include "front/connection_set.hpp"
 
 namespace kvstore::http {
@@ -92,8 +91,9 @@ void Connection::stop() {
 }
 
 void Connection::serve() {
-  io_.set_idle_slice(
-      std::min<uint64_t>(ConnectionSet::kIdleSliceMs, service_->config().keep_alive_timeout_ms));
+  const Config& config = service_->config();
+  io_.set_idle_slice(std::min(
+      {ConnectionSet::kIdleSliceMs, config.keep_alive_timeout_ms, config.header_timeout_ms}));
   while (!stopping() && wait_for_request() && read_head() && serve_request()) first_ = false;
 }
 
@@ -151,9 +151,10 @@ void Connection::refuse(const ApiError& error) {
   Service::Admission none;
   none.started_ns = service_->host().now_ns();
   Response response = error_response(error);
-  int status = 0;
-  send(response, false, &status);
-  service_->count(none, status);
+  AnswerContext context;
+  context.keep_alive = false;
+  send(response, &context);
+  service_->count(none, error.http_status);
   linger_ = true;
 }
 
@@ -171,11 +172,14 @@ bool Connection::serve_request() {
 
   Service::Admission admission = service_->admit(&request);
   Response response = answer(admission, request, &body);
-  const bool keep_alive = head_.keep_alive() && !stopping() && !set_->threads_wanted();
-  int status = 0;
-  const bool sent = send(response, keep_alive && body.rest_is_short(), &status);
+  AnswerContext context;
+  context.http_1_1 = head_.http_1_1();
+  context.head_only = head_.method() == Method::kHead;
+  context.keep_alive =
+      head_.keep_alive() && !stopping() && !set_->threads_wanted() && body.rest_is_short();
+  const bool sent = send(response, &context);
   response.source.reset();
-  service_->count(admission, status);
+  service_->count(admission, response.status);
   if (body.at_end()) return sent;
   if (sent && body.skip_rest()) return true;
   linger_ = true;
@@ -238,16 +242,11 @@ void Connection::collect_body(const Route& route, BodyReader* body, std::string*
   }
 }
 
-bool Connection::send(Response& response, bool keep_alive, int* status) {
+bool Connection::send(Response& response, AnswerContext* context) {
   const Config& config = service_->config();
-  AnswerContext context;
-  context.http_1_1 = head_.http_1_1();
-  context.head_only = head_.method() == Method::kHead;
-  context.keep_alive = keep_alive;
-  context.node = service_->node_name();
-  context.term = service_->newest_term(response.term);
-  *status = response.status;
-  return send_answer(response, &context, &io_,
+  context->node = service_->node_name();
+  context->term = service_->newest_term(response.term);
+  return send_answer(response, context, &io_,
                      Patience(config.send_timeout_ms, config.min_bytes_per_second), &scratch_);
 }
 

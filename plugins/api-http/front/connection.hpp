@@ -8,6 +8,7 @@
 
 #include <Poco/Net/TCPServerConnection.h>
 
+#include "front/answer.hpp"
 #include "front/body_reader.hpp"
 #include "front/client_socket.hpp"
 #include "front/front_exchange.hpp"
@@ -37,7 +38,7 @@ class Connection final : public Poco::Net::TCPServerConnection {
   bool serve_request();
   void collect_body(const Route& route, BodyReader* body, std::string* text, bool* complete);
   Response answer(const Service::Admission& admission, const Request& request, BodyReader* body);
-  bool send(Response& response, bool keep_alive, int* status);
+  bool send(Response& response, AnswerContext* context);
   void refuse(const ApiError& error);
   void linger();
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }

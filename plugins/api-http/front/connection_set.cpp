@@ -8,6 +8,7 @@ bool ConnectionSet::add(Connection* connection, const std::string& address) {
   std::lock_guard lock(mutex_);
   if (stopping_) return false;
   connections_.insert(connection);
+  served_.store(connections_.size(), std::memory_order_relaxed);
   ++by_address_[address];
   return true;
 }
@@ -15,6 +16,7 @@ bool ConnectionSet::add(Connection* connection, const std::string& address) {
 void ConnectionSet::remove(Connection* connection, const std::string& address) {
   std::lock_guard lock(mutex_);
   connections_.erase(connection);
+  served_.store(connections_.size(), std::memory_order_relaxed);
   const auto count = by_address_.find(address);
   if (--count->second == 0) by_address_.erase(count);
   if (connections_.empty()) empty_.notify_all();

@@ -5,10 +5,22 @@
 namespace kvstore::http {
 
 ExchangePtr FrontExchange::handle() {
-  return ExchangePtr(this, [self = shared_from_this()](Exchange*) {
-    self->Exchange::respond(
+  return ExchangePtr(this, [self = shared_from_this()](Exchange*) { self->abandon(); });
+}
+
+void FrontExchange::abandon() noexcept {
+  std::lock_guard lock(mutex_);
+  if (answered_) return;
+  answered_ = true;
+  response_.emplace();
+  response_->status = 500;
+  try {
+    response_ = error_response(
         error_from_status(KVS_E_INTERNAL, "the request was dropped without an answer"));
-  });
+  } catch (...) {
+    // No memory for a text: the status alone says it.
+  }
+  changed_.notify_one();
 }
 
 void FrontExchange::respond(Response response) {

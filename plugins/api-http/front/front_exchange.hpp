@@ -41,6 +41,8 @@ class FrontExchange final : public Exchange, public std::enable_shared_from_this
   Response wait(BodyFeed* feed);
 
  private:
+  void abandon() noexcept;
+
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<UniqueFunction<void()>> tasks_;

@@ -98,7 +98,7 @@ class Server::Filter final : public Poco::Net::TCPServerConnectionFilter {
 
 Server::Server(Service* service, const ListenAddress& address)
     : service_(service),
-      connections_([this] { return tcp_->queuedConnections(); }),
+      connections_(service->config().threads, [this] { return tcp_->queuedConnections(); }),
       pool_("api-http", kThreadsAtStart, static_cast<int>(service->config().threads),
             kThreadIdleSeconds) {
   const Poco::Net::ServerSocket socket = listen_on(address);

@@ -99,8 +99,7 @@ TEST_CASE("a cursor belongs to its range and direction") {
   fill(f);
   const std::string cursor = list(f, "?prefix=a&limit=1")["cursor"];
   CHECK(keys(list(f, "?prefix=a&cursor=" + cursor)) == Keys{"a/1", "a/2"});
-  for (const std::string other :
-       {"?prefix=b&cursor=", "?cursor=", "?prefix=a&reverse=1&cursor="}) {
+  for (const std::string other : {"?prefix=b&cursor=", "?cursor=", "?prefix=a&reverse=1&cursor="}) {
     CHECK(f.fetch("GET", "/api/v1/kv" + other + cursor).status == 400);
   }
 }

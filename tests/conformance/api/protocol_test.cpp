@@ -133,6 +133,17 @@ TEST_CASE("malformed and ambiguous requests are refused, and the connection ends
   CHECK(f.engine.control_calls().size() <= 1);  // the node's name
 }
 
+TEST_CASE("a refusal after a HEAD has its body") {
+  ApiFixture f;
+  HttpClient client(f.port);
+  CHECK(client.request("HEAD", "/livez").status == 200);
+  client.send("nonsense\r\n\r\n");
+  const Answer answer = client.receive();
+  CHECK(answer.status == 400);
+  CHECK(answer.complete);
+  CHECK(!answer.body.empty());
+}
+
 TEST_CASE("too many header fields") {
   ApiFixture f;
   std::string bytes = "GET /livez HTTP/1.1\r\nHost: h\r\n";
