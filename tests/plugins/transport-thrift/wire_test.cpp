@@ -41,7 +41,7 @@ TEST_CASE("a stock Thrift server reads what the plugin sends") {
 }
 
 TEST_CASE("a refusal with a status that is none reaches the host as INCOMPATIBLE") {
-  for (int32_t verdict : {-999, 1, KVS_E_CONFLICT}) {
+  for (int32_t verdict : {-999, 1, int32_t{KVS_E_CONFLICT}}) {
     StockServer server;
     server.verdict.store(verdict);
     Node node({.id = 1});
