@@ -170,6 +170,58 @@ TEST_CASE("entries given out and not applied are bounded in bytes") {
   CHECK(node.out.committed[0].id.index == Index{4});
 }
 
+TEST_CASE("a candidate's own vote counts when it is durable, not when an earlier write is") {
+  NodeFixture node(voters({1}));
+  node.receive(NodeFixture::append(2, 1, {}, entries_of({1})));  // write 1
+  node.step(Campaign{});                                         // write 2: term 2 and the vote
+  REQUIRE(node.node().role() == Role::kCandidate);
+  node.step(LogPersisted{node.disk().persist(1)});
+  CHECK(node.node().role() == Role::kCandidate);
+  node.persist();
+  CHECK(node.node().role() == Role::kLeader);
+}
+
+TEST_CASE("entries loaded for the state machine before a snapshot was installed are dropped") {
+  Options options = test_options();
+  options.entry_cache_bytes = 0;
+  NodeFixture node(voters({1, 2, 3}), {{1}, {}, {2}}, entries_of({1, 1}), options);
+  node.tick();
+  REQUIRE(node.out.loads.size() == 1);
+  const EntriesLoaded late = node.disk().load(node.out.loads[0]);
+  const SnapshotMeta meta{{{1}, {9}}, voters({1, 2, 3})};
+  node.step(SnapshotStaged{{2}, {1}, meta});
+  REQUIRE(node.out.snapshot_decision == SnapshotDecision::kInstall);
+  node.disk().reset(meta.last);
+  node.step(SnapshotInstalled{meta});
+  node.step(late);
+  CHECK(node.out.committed.empty());
+  CHECK(node.out.loads.empty());
+  CHECK(node.node().applied_index() == Index{9});
+}
+
+TEST_CASE("an answer to an older load for a peer leaves the newer one outstanding") {
+  Options options = test_options();
+  options.entry_cache_bytes = 0;
+  NodeFixture node(voters({1, 2, 3}), {{1}, {}, {}}, entries_of({1, 1, 1, 1, 1, 1}), options);
+  node.elect();
+  node.persist();
+  node.acknowledge(2, 7);
+  Message reply = NodeFixture::message(Type::kAppendReply, 3, node.node().term().value);
+  reply.reject = true;
+  reply.rejected = {6};
+  reply.hint = {{1}, {1}};
+  node.receive(reply);
+  REQUIRE(node.out.loads.size() == 1);
+  CHECK(node.out.loads[0].first == Index{2});
+  const EntriesLoaded first = node.disk().load(node.out.loads[0]);
+  node.acknowledge(3, 4);  // the peer is further than that
+  REQUIRE(node.out.loads.size() == 1);
+  CHECK(node.out.loads[0].first == Index{5});
+  node.step(first);
+  CHECK(node.out.messages.empty());
+  CHECK(node.out.loads.empty());
+}
+
 TEST_CASE("write tracker: completions count for what still stands") {
   WriteTracker tracker({5});
   tracker.add(Index{8}, 1);   // 6..8
@@ -191,7 +243,7 @@ TEST_CASE("write tracker: a truncation takes durable entries back, a reset all")
   WriteTracker tracker({5});
   tracker.truncate_from({3});
   CHECK(tracker.durable() == Index{2});
-  tracker.add(Index{9}, 1);
+  tracker.add(Index{30}, 1);  // a longer log than the snapshot's, which is gone
   tracker.add(std::nullopt, 1);
   tracker.reset({20});
   CHECK(tracker.durable() == Index{20});
