@@ -49,10 +49,17 @@ ForwardTable::Request ForwardTable::take_back(uint64_t number) {
   return request;
 }
 
-void ForwardTable::on_response(wire::ForwardResponse response) {
-  auto it = sent_.find(response.request);
-  if (it == sent_.end() || !std::holds_alternative<ProposalPtr>(it->second.request)) return;
-  ProposalPtr proposal = std::get<ProposalPtr>(take_back(response.request));
+template <typename Ptr>
+Ptr ForwardTable::take_answered(raft::NodeId from, uint64_t number) {
+  auto it = sent_.find(number);
+  if (it == sent_.end() || it->second.leader != from) return nullptr;
+  if (!std::holds_alternative<Ptr>(it->second.request)) return nullptr;
+  return std::get<Ptr>(take_back(number));
+}
+
+void ForwardTable::on_response(raft::NodeId from, wire::ForwardResponse response) {
+  ProposalPtr proposal = take_answered<ProposalPtr>(from, response.request);
+  if (!proposal) return;
   if (response.code == Code::kNotLeader) {
     waiting_.push_back(std::move(proposal));
     return;
@@ -76,10 +83,9 @@ void ForwardTable::on_response(wire::ForwardResponse response) {
   proposal->done(std::move(outcome));
 }
 
-void ForwardTable::on_response(wire::ControlResponse response) {
-  auto it = sent_.find(response.request);
-  if (it == sent_.end() || !std::holds_alternative<ControlPtr>(it->second.request)) return;
-  ControlPtr control = std::get<ControlPtr>(take_back(response.request));
+void ForwardTable::on_response(raft::NodeId from, wire::ControlResponse response) {
+  ControlPtr control = take_answered<ControlPtr>(from, response.request);
+  if (!control) return;
   if (response.code == Code::kNotLeader) {
     waiting_.push_back(std::move(control));
     return;

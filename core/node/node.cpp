@@ -8,14 +8,25 @@
 #include "kv/command_codec.hpp"
 
 namespace kvstore::node {
+namespace {
+
+// Where the numbers of this life's questions to other nodes start: far from those of an earlier
+// life, whose late answers must not be taken for answers to this one.
+uint64_t first_number(uint64_t seed, uint64_t wall_ms) {
+  return (seed ^ wall_ms * 0x9e3779b97f4a7c15u) >> 2;
+}
+
+}  // namespace
 
 Node::Node(Start start, const Ports& ports)
     : options_(std::move(start.options)),
       identity_(std::move(start.identity)),
       ports_(ports),
+      forwards_(first_number(options_.raft.seed, ports.clock->wall_ms())),
       peers_(ports.transport),
       compaction_(options_.trailing_entries, options_.trailing_bytes),
       applied_(start.applied),
+      last_token_(first_number(options_.raft.seed, ports.clock->wall_ms())),
       leader_time_ms_(start.applied.newest_time_ms) {
   KVS_ASSERT(identity_.id && identity_.id == options_.raft.id);
   synced_index_ = start.restored.applied.index;
@@ -76,7 +87,10 @@ void Node::on_state_synced(raft::LogId durable) {
   if (failed()) return;
   sync_running_ = false;
   state_durable_ = std::max(state_durable_, durable);
-  raft::Index upto = compaction_.upto(raft_->log(), state_durable_.index, ports_.clock->now_ms());
+  if (install_decided_) return;  // the log is about to be replaced
+  // The report of the sync can overtake that of the entries which it covers.
+  raft::Index droppable = std::min(state_durable_.index, raft_->applied_index());
+  raft::Index upto = compaction_.upto(raft_->log(), droppable, ports_.clock->now_ms());
   if (upto <= raft_->log().base().index) return;
   raft::LogId id{*raft_->log().term_at(upto), upto};
   step(raft::LogCompacted{upto});
@@ -92,8 +106,8 @@ void Node::on_snapshot_sent(raft::NodeId peer, bool ok, raft::LogId last) {
 void Node::on_snapshot_staged(raft::SnapshotStaged staged, const wire::ClusterId& cluster,
                               std::unique_ptr<StagedSnapshot> snapshot,
                               std::function<void(Status)> decided) {
-  if (failed() || install_decided_ || (!identity_.joined() && !adopt(cluster)) ||
-      identity_.cluster != cluster) {
+  if (failed() || install_decided_ || cluster == wire::ClusterId{} ||
+      (!identity_.joined() && !adopt(cluster)) || identity_.cluster != cluster) {
     decided(Status(Code::kBusy, "not now"));
     return;
   }
@@ -156,6 +170,7 @@ bool Node::carry_out() {
   }
   send_messages(std::move(out.messages));
   if (out.configuration_changed) on_configuration_changed();
+  if (failed()) return false;
   if (out.role_changed) on_role_changed();
   for (const raft::ProposeResult& result : out.proposals) manager_.on_proposed(result);
   if (!out.committed.empty()) apply(std::move(out.committed));
@@ -198,6 +213,7 @@ void Node::send_snapshot(raft::NodeId peer) {
 void Node::on_role_changed() {
   if (raft_->leader() != known_leader_) {
     known_leader_ = raft_->leader();
+    next_resubmit_ms_ = 0;
     if (known_leader_) ++counters_.leader_changes;
     KVS_LOG(kInfo, "node", "role={} term={} leader={:016x}", role_name(raft_->role()),
             raft_->term().value, known_leader_.value);
@@ -279,7 +295,8 @@ void Node::begin_shutdown() {
 bool Node::may_stop() const {
   if (failed()) return true;
   bool only_voter = raft_->configuration().voter_count() <= 1;
-  return proposals_.size() == 0 && (!leads() || only_voter);
+  bool idle = proposals_.size() == 0 && forwards_.size() == 0 && forwarded_requests_ == 0;
+  return idle && (!leads() || only_voter);
 }
 
 void Node::fail(const Status& why) {

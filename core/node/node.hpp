@@ -133,6 +133,7 @@ class Node {
   void propose_local(std::vector<ProposalPtr> proposals);
   void forward(ForwardTable::Request request);
   void send_request(raft::NodeId to, std::string frame, uint64_t number);
+  void pause_after_refusal(raft::NodeId from, Code code);
   void resubmit_waiting();
   void ask_reads();
   void on_forward_request(raft::NodeId from, const SharedBytes& payload);
@@ -175,7 +176,7 @@ class Node {
 
   AppliedReport applied_;
   raft::LogId state_durable_;
-  uint64_t last_token_ = 0;
+  uint64_t last_token_;  // of our questions for read indexes; starts anew in every life
   uint64_t leader_time_ms_ = 0;
   raft::NodeId known_leader_;
   bool dialing_stale_ = true;

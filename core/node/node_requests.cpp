@@ -116,6 +116,13 @@ void Node::send_request(raft::NodeId to, std::string frame, uint64_t number) {
   next_resubmit_ms_ = ports_.clock->now_ms() + kResubmitPauseMs;
 }
 
+// A node that we take for the leader and that is not: asking it again at once would only turn in
+// circles until one of the two knows better.
+void Node::pause_after_refusal(raft::NodeId from, Code code) {
+  if (code != Code::kNotLeader || from != raft_->leader()) return;
+  next_resubmit_ms_ = ports_.clock->now_ms() + kResubmitPauseMs;
+}
+
 void Node::resubmit_waiting() {
   if (!forwards_.has_waiting() || !raft_->leader()) return;
   if (leads() && raft_->transferring()) return;
@@ -181,12 +188,14 @@ void Node::on_message(raft::NodeId from, const SharedBytes& payload) {
       return;
     case wire::FrameKind::kForwardResponse:
       if (auto response = wire::decode_forward_response(payload)) {
-        forwards_.on_response(std::move(*response));
+        pause_after_refusal(from, response->code);
+        forwards_.on_response(from, std::move(*response));
       }
       return;
     case wire::FrameKind::kControlResponse:
       if (auto response = wire::decode_control_response(payload)) {
-        forwards_.on_response(std::move(*response));
+        pause_after_refusal(from, response->code);
+        forwards_.on_response(from, std::move(*response));
       }
       return;
   }

@@ -59,14 +59,11 @@ ProposalPtr make_proposal(Engine::Frontend* frontend, const kv::Command& command
   return proposal;
 }
 
-// Takes the proposal in or, leaving `done` uncalled, says BUSY.
-kvs_status submit(Engine& engine, ProposalPtr proposal, kvs_error* err) {
-  if (!engine.proposals().take(proposal->command.size())) {
-    proposal->done.drop();
-    return plugin::fill_error(err, Status(Code::kBusy, "too many writes are waiting"));
-  }
-  engine.parts().raft_thread->submit(std::move(proposal));
-  return KVS_OK;
+// Takes room for the proposal or, leaving `done` uncalled, says BUSY.
+Status reserve(Engine& engine, Proposal* proposal) {
+  if (engine.proposals().take(proposal->command.size())) return Status::ok();
+  proposal->done.drop();
+  return {Code::kBusy, "too many writes are waiting"};
 }
 
 Status attach_uploads(const kvs_op* ops, uint32_t count, std::vector<kv::Op>* out) {
@@ -128,10 +125,12 @@ kvs_status engine_txn(void* ctx, const kvs_call* c, const kvs_txn* t, kvs_done d
                     [frontend, done, user](const ProposalOutcome& outcome) {
                       deliver(frontend, outcome, done, user);
                     });
+  if (Status s = reserve(engine, proposal.get()); !s) return plugin::fill_error(err, s);
   // Before it is submitted: its completion may already be on its way when submit() returns.
   mark_used(t->then_ops, t->then_count);
   mark_used(t->else_ops, t->else_count);
-  return submit(engine, std::move(proposal), err);
+  engine.parts().raft_thread->submit(std::move(proposal));
+  return KVS_OK;
 }
 
 kvs_status engine_upload_open(void* ctx, const kvs_call* c, uint64_t total_bytes, kvs_upload** out,
@@ -194,15 +193,15 @@ kvs_status engine_upload_write(kvs_upload* u, const kvs_slice* chunk, kvs_done d
   for (kv::UploadPart& part : parts) {
     ProposalPtr proposal = make_proposal(frontend, kv::Command(std::move(part)), deadline_ms,
                                          u->call_flags, part_done);
-    if (engine.proposals().take(proposal->command.size())) {
+    Status room = reserve(engine, proposal.get());
+    if (room) {
       engine.parts().raft_thread->submit(std::move(proposal));
       continue;
     }
     // The chunk is half taken: its end is the completion, not this call's result.
-    proposal->done.drop();
     ProposalOutcome busy;
-    busy.code = Code::kBusy;
-    busy.message = "too many writes are waiting";
+    busy.code = room.code();
+    busy.message = room.message();
     engine.parts().raft_thread->post([part_done, busy] { part_done(busy); });
   }
   return KVS_OK;
@@ -218,7 +217,7 @@ void engine_upload_close(kvs_upload* u) noexcept {
   ProposalPtr abort =
       make_proposal(upload->frontend, kv::Command(kv::UploadAbort{upload->id}),
                     engine.deadline_ms(&call), upload->call_flags, [](const ProposalOutcome&) {});
-  if (submit(engine, std::move(abort), nullptr) != KVS_OK) return;
+  if (reserve(engine, abort.get())) engine.parts().raft_thread->submit(std::move(abort));
 }
 
 }  // namespace kvstore::node::runtime

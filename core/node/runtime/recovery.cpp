@@ -98,6 +98,15 @@ Result<raft::Restored> recover(plugin::LogStore* log, StateAdapter* state, uint6
                     "remove this node, empty its data directory and add it again",
                     mark->index, log_state.base.index));
   }
+  // Whoever applied anything had heard of a term first, and the log keeps it through every reset.
+  if (mark->index > 0 && log_state.hard.term == 0) {
+    return Status(
+        Code::kCorrupt,
+        fmt::format(
+            "the log is empty but the state is at index {}: the log was lost, and with it "
+            "this node's votes; remove this node, empty its data directory and add it again",
+            mark->index));
+  }
   if (!holds(*log, log_state, out.applied)) {
     if (Status s = reset_to_applied(log, &log_state, out.applied); !s) return s;
   }

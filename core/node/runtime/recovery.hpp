@@ -14,8 +14,8 @@ namespace kvstore::node::runtime {
 Status write_bootstrap(plugin::LogStore* log, const raft::Configuration& configuration);
 
 // Reads the whole log and the state's mark.  A log that does not hold the state's last applied
-// entry is reset to it (abi.md §7, step c); CORRUPT when the state ends before the log begins, or
-// an entry fails its checksum.
+// entry is reset to it (abi.md §7, step c); CORRUPT when the state ends before the log begins, the
+// log was emptied under a state, or an entry fails its checksum.
 Result<raft::Restored> recover(plugin::LogStore* log, StateAdapter* state, uint64_t cache_bytes);
 
 }  // namespace kvstore::node::runtime

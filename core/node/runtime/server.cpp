@@ -57,6 +57,7 @@ struct Server::Impl : ObserverPort {
   Status open_transport();
   Status ask_peers_before_bootstrap();
   Status open_stores();
+  Status check_state_is_new() const;
   Status finish_first_start();
   Status build_node();
   void start_threads();
@@ -203,14 +204,12 @@ Status Server::Impl::ask_peers_before_bootstrap() {
   for (const std::string& address : options.node.peers) {
     host.set_peer(provisional_id(address), address);
   }
-  wait_until(options.bootstrap_wait_ms, [this] { return !host.hellos_of_clusters().empty(); });
+  wait_until(options.bootstrap_wait_ms, [this] { return !host.cluster_found().empty(); });
   for (const std::string& address : options.node.peers) host.remove_peer(provisional_id(address));
-  std::vector<wire::Hello> hellos = host.hellos_of_clusters();
-  if (hellos.empty()) return Status::ok();
-  return {
-      Code::kConflict,
-      fmt::format("{} ('{}') already belongs to cluster {}: to join it, start without --bootstrap",
-                  hellos[0].raft_address, hellos[0].name, cluster_id_text(hellos[0].cluster))};
+  std::string found = host.cluster_found();
+  if (found.empty()) return Status::ok();
+  return {Code::kConflict,
+          "a new cluster is not made: " + found + "; to join it, start without --bootstrap"};
 }
 
 Status Server::Impl::open_stores() {
@@ -238,8 +237,20 @@ Status Server::Impl::open_stores() {
   return Status::ok();
 }
 
+Status Server::Impl::check_state_is_new() const {
+  Result<std::unique_ptr<kv::View>> view = adapter->open_view();
+  if (!view) return view.status();
+  Result<kv::AppliedMark> mark = (*view)->applied();
+  if (!mark) return mark.status();
+  if (mark->index == 0) return Status::ok();
+  return {Code::kInvalid,
+          fmt::format("{} holds data but no node.json: restore it, or empty the directory",
+                      options.data_dir)};
+}
+
 Status Server::Impl::finish_first_start() {
   if (!fresh) return Status::ok();
+  if (Status s = check_state_is_new(); !s) return s;
   if (options.bootstrap) {
     identity.cluster = file.cluster = make_cluster_id();
     Status s = write_bootstrap(
@@ -410,8 +421,9 @@ void Server::Impl::stop() {
                [this] { return engine->proposals().items() == 0 && engine->reads().items() == 0; });
   }
   for (plugin::Api& api : apis) api.stop();
-  if (snapshots) snapshots->stop();
+  if (snapshots) snapshots->begin_stop();
   if (transport.is_open()) transport.stop();
+  if (snapshots) snapshots->stop();
   raft_thread.stop();
   if (apply_thread) apply_thread->stop();
   if (log_thread) log_thread->stop();

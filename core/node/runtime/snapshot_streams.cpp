@@ -104,7 +104,7 @@ void SnapshotStreams::start(Node* node) {
 }
 
 void SnapshotStreams::stop() {
-  stopping_ = true;
+  begin_stop();
   sender_.stop();
 }
 

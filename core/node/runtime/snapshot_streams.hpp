@@ -36,7 +36,9 @@ class SnapshotStreams : public SnapshotPort {
   ~SnapshotStreams() override { stop(); }
 
   void start(Node* node);
-  // Ends a running stream at its next chunk; incoming ones end with the transport.
+  // Streams in both directions end at their next chunk, or when the transport stops.  [any-thread]
+  void begin_stop() { stopping_ = true; }
+  // Joins the sender: after the transport stopped, which frees it from a peer that does not answer.
   void stop();
 
   // [raft-thread]

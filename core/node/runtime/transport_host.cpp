@@ -2,14 +2,14 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "base/log.hpp"
 #include "plugin/slice.hpp"
 #include "plugin/status.hpp"
 
 namespace kvstore::node::runtime {
 namespace {
-
-constexpr size_t kHellosKept = 64;
 
 // A gather list that lives as long as the transport needs it.
 struct OwnedMessage {
@@ -42,9 +42,9 @@ void TransportHost::open_for_peers(Node* node, StreamFn on_stream) {
   on_stream_ = std::move(on_stream);
 }
 
-std::vector<wire::Hello> TransportHost::hellos_of_clusters() const {
+std::string TransportHost::cluster_found() const {
   std::lock_guard lock(mutex_);
-  return cluster_hellos_;
+  return cluster_found_;
 }
 
 Status TransportHost::send(raft::NodeId to, Lane lane, std::vector<wire::EncodedMessage> messages) {
@@ -98,6 +98,15 @@ void TransportHost::tell_node(std::function<void(Node&)> event) {
   });
 }
 
+// A node without a cluster takes every hello, so one that refuses ours has a cluster (or is just
+// starting).
+void TransportHost::note_refusal(const kvs_peer_event& event) {
+  std::lock_guard lock(mutex_);
+  if (node_ != nullptr || event.why == KVS_E_BUSY || !cluster_found_.empty()) return;
+  cluster_found_ = fmt::format("a peer is in a cluster and refuses this node ({})",
+                               plugin::to_bytes(event.message));
+}
+
 void TransportHost::on_peer(const kvs_peer_event& event) {
   raft::NodeId peer{event.peer};
   switch (event.kind) {
@@ -113,10 +122,10 @@ void TransportHost::on_peer(const kvs_peer_event& event) {
       });
       break;
     case KVS_PEER_REJECTED:
-      tell_node([why = Status(plugin::to_code(event.why),
-                              std::string(plugin::to_bytes(event.message)))](Node& node) {
-        node.on_rejected(why);
-      });
+      note_refusal(event);
+      tell_node(
+          [why = Status(plugin::to_code(event.why), std::string(plugin::to_bytes(event.message)))](
+              Node& node) { node.on_rejected(why); });
       break;
     default:
       break;
@@ -134,9 +143,9 @@ Result<kvs_node_id> TransportHost::on_hello(const kvs_hello& hello) {
     identity = identity_;
     membership = membership_;
     node = node_;
-    if (node == nullptr && remote->cluster != wire::ClusterId{} &&
-        cluster_hellos_.size() < kHellosKept) {
-      cluster_hellos_.push_back(*remote);
+    if (node == nullptr && remote->cluster != wire::ClusterId{} && cluster_found_.empty()) {
+      cluster_found_ = fmt::format("{} ('{}') belongs to cluster {}", remote->raft_address,
+                                   remote->name, cluster_id_text(remote->cluster));
     }
   }
   if (node == nullptr && hello.incoming != 0) return Status(Code::kBusy, "this node is starting");

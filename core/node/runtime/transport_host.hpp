@@ -29,8 +29,9 @@ class TransportHost : public TransportPort, public plugin::TransportEvents {
   void open_for_peers(Node* node, StreamFn on_stream);
   void attach(plugin::Transport* transport) { transport_ = transport; }
 
-  // Hellos seen so far from nodes that belong to a cluster (asked before a bootstrap).
-  std::vector<wire::Hello> hellos_of_clusters() const;
+  // Before open_for_peers(): a sentence about a dialled node that turned out to be in a cluster
+  // already, either because it said so or because it refused a stranger; empty when there was none.
+  std::string cluster_found() const;
 
   // ---- TransportPort
   Status send(raft::NodeId to, Lane lane, std::vector<wire::EncodedMessage> messages) override;
@@ -44,6 +45,7 @@ class TransportHost : public TransportPort, public plugin::TransportEvents {
   Result<std::unique_ptr<plugin::RxStream>> on_stream(const kvs_stream_info& info) override;
 
  private:
+  void note_refusal(const kvs_peer_event& event);
   void tell_node(std::function<void(Node&)> event);
 
   RaftThread* raft_thread_;
@@ -54,7 +56,7 @@ class TransportHost : public TransportPort, public plugin::TransportEvents {
   Membership membership_;
   Node* node_ = nullptr;
   StreamFn on_stream_;
-  std::vector<wire::Hello> cluster_hellos_;
+  std::string cluster_found_;
 };
 
 }  // namespace kvstore::node::runtime
