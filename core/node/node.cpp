@@ -88,8 +88,10 @@ void Node::on_state_synced(raft::LogId durable) {
   sync_running_ = false;
   state_durable_ = std::max(state_durable_, durable);
   if (install_decided_) return;  // the log is about to be replaced
-  // The report of the sync can overtake that of the entries which it covers.
-  raft::Index droppable = std::min(state_durable_.index, raft_->applied_index());
+  // The report of the sync can overtake that of the entries which it covers, and entries can be
+  // applied before they are on this node's own disk (a quorum of others has them).
+  raft::Index droppable =
+      std::min({state_durable_.index, raft_->applied_index(), raft_->durable_index()});
   raft::Index upto = compaction_.upto(raft_->log(), droppable, ports_.clock->now_ms());
   if (upto <= raft_->log().base().index) return;
   raft::LogId id{*raft_->log().term_at(upto), upto};
