@@ -8,41 +8,45 @@ ExchangePtr FrontExchange::handle() {
   return ExchangePtr(this, [self = shared_from_this()](Exchange*) { self->abandon(); });
 }
 
-void FrontExchange::abandon() noexcept {
-  std::lock_guard lock(mutex_);
-  if (answered_) return;
-  answered_ = true;
-  response_.emplace();
-  response_->status = 500;
-  try {
-    response_ = error_response(
-        error_from_status(KVS_E_INTERNAL, "the request was dropped without an answer"));
-  } catch (...) {
-    // No memory for a text: the status alone says it.
+// The waiting thread is woken without the lock, so that it does not wake only to wait for it.
+// Whoever calls holds a reference, so the exchange is still there.
+template <typename Fn>
+void FrontExchange::change(Fn&& fn) {
+  {
+    std::lock_guard lock(mutex_);
+    if (answered_) return;
+    fn();
   }
   changed_.notify_one();
 }
 
+void FrontExchange::abandon() noexcept {
+  change([&] {
+    answered_ = true;
+    response_.emplace();
+    response_->status = 500;
+    try {
+      response_ = error_response(
+          error_from_status(KVS_E_INTERNAL, "the request was dropped without an answer"));
+    } catch (...) {
+      // No memory for a text: the status alone says it.
+    }
+  });
+}
+
 void FrontExchange::respond(Response response) {
-  std::lock_guard lock(mutex_);
-  if (answered_) return;
-  answered_ = true;
-  response_ = std::move(response);
-  changed_.notify_one();
+  change([&] {
+    answered_ = true;
+    response_ = std::move(response);
+  });
 }
 
 void FrontExchange::post(UniqueFunction<void()> task) {
-  std::lock_guard lock(mutex_);
-  if (answered_) return;
-  tasks_.push_back(std::move(task));
-  changed_.notify_one();
+  change([&] { tasks_.push_back(std::move(task)); });
 }
 
 void FrontExchange::read_body(UniqueFunction<void(const BodyPiece&)> done) {
-  std::lock_guard lock(mutex_);
-  if (answered_) return;
-  body_wanted_ = std::move(done);
-  changed_.notify_one();
+  change([&] { body_wanted_ = std::move(done); });
 }
 
 Response FrontExchange::wait(BodyFeed* feed) {

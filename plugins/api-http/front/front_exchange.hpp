@@ -42,6 +42,9 @@ class FrontExchange final : public Exchange, public std::enable_shared_from_this
 
  private:
   void abandon() noexcept;
+  // Runs fn under the lock unless there is an answer, and wakes the waiting thread.
+  template <typename Fn>
+  void change(Fn&& fn);
 
   std::mutex mutex_;
   std::condition_variable changed_;
