@@ -1,0 +1,168 @@
+// One simulated node: the ports of node::Node over virtual time, and the disk that outlives it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "kv/reader.hpp"
+#include "kv/state_machine.hpp"
+#include "node/node.hpp"
+#include "support/memory_store.hpp"
+#include "support/raft/test_disk.hpp"
+#include "support/sim/network.hpp"
+#include "support/sim/world.hpp"
+
+namespace kvstore::sim {
+
+struct DiskFaults {
+  uint64_t write_min_us = kMs / 10;
+  uint64_t write_max_us = kMs;
+  uint64_t apply_max_us = kMs / 2;
+  uint64_t sync_max_us = 2 * kMs;
+};
+
+// What a node is set up with; tests change it before start().
+struct SimConfig {
+  std::string name;
+  std::string address;
+  node::Options options;  // raft.id and raft.seed are filled in
+  uint64_t tick_us = 25 * kMs;
+};
+
+// Lifecycle: prepare() or wipe() makes a data directory, start() runs the node, crash() ends it at
+// once; what its disk held then decides what the next start() finds.
+class SimNode final : public Endpoint,
+                      private node::Clock,
+                      private node::Executor,
+                      private node::LogPort,
+                      private node::StatePort,
+                      private node::TransportPort,
+                      private node::SnapshotPort,
+                      private node::ObserverPort {
+ public:
+  enum class Crash { kProcess, kPower };  // a process crash keeps what the kernel has
+
+  SimNode(World* world, Network* network, SimConfig config);
+  ~SimNode() override;
+
+  SimConfig config;
+  DiskFaults disk_faults;
+
+  // An empty data directory with a new id.
+  void wipe();
+  // Makes the node the first member of a new cluster at its first start.
+  void bootstrap(const wire::ClusterId& cluster);
+
+  void start();
+  void crash(Crash how);
+  // As SIGTERM: hands over, waits until `limit_us` for what is open, ends.
+  void shut_down(uint64_t limit_us);
+  bool running() const { return node_ != nullptr; }
+
+  // Running nodes only.
+  node::Node& node() { return *node_; }
+  const raft::RaftNode& raft() const { return node_->raft(); }
+  test::MemoryStore& store() { return *store_; }
+  // The value as applied here; nullopt when absent.
+  std::optional<std::string> local_value(const std::string& key);
+  // Its modification revision; 0 when absent.
+  uint64_t local_revision(const std::string& key);
+
+  // A client's request.
+  void submit(node::ProposalPtr proposal);
+  void read(node::ReadPtr read);
+  void control(node::ControlPtr control);
+
+  raft::NodeId id() const { return id_; }
+  const wire::ClusterId& cluster() const { return cluster_; }
+  const std::string& name() const { return config.name; }
+  uint64_t snapshots_received() const { return snapshots_received_; }
+
+  // ---- Endpoint
+  const std::string& address() const override { return config.address; }
+  wire::Hello hello() const override;
+  Status meet(const wire::Hello& remote, raft::NodeId dialed) override;
+  void on_message(raft::NodeId from, SharedBytes payload) override;
+  void on_connected(raft::NodeId peer) override;
+  void on_disconnected(raft::NodeId peer) override;
+  void on_writable(raft::NodeId peer, node::Lane lane) override;
+  void on_rejected(const Status& why) override;
+  void on_stream(raft::NodeId from, const std::string& header, const std::string& bytes,
+                 std::function<void(Status)> done) override;
+
+ private:
+  struct Install {
+    test::MemoryData data;
+    raft::SnapshotMeta meta;
+  };
+  using ApplyTask = std::variant<node::ApplyBatch, Install>;
+
+  // ---- ports
+  uint64_t now_ms() override { return world_->now_us() / kMs; }
+  uint64_t wall_ms() override { return 1'700'000'000'000 + world_->now_us() / kMs; }
+  void post(std::function<void()> work) override;
+  void write(raft::LogWrite write) override;
+  void load(const raft::LoadRequest& request) override;
+  void compact(raft::LogId upto) override;
+  void apply(node::ApplyBatch batch) override;
+  void sync() override;
+  Status send(raft::NodeId to, node::Lane lane,
+              std::vector<wire::EncodedMessage> messages) override;
+  void set_peer(raft::NodeId id, const std::string& address) override;
+  void remove_peer(raft::NodeId id) override;
+  void send(raft::NodeId peer, raft::Term term) override;
+  void install(std::unique_ptr<node::StagedSnapshot> staged,
+               const raft::SnapshotMeta& meta) override;
+  void on_view(const node::NodeView& view) override;
+  Status save_identity(const node::Identity& identity) override;
+
+  using Turn = std::function<void(node::Node&)>;
+  // Runs on the node's executor, followed by a flush.
+  void enter(const Turn& turn);
+  // Later, unless this life ended.
+  void later(uint64_t delay_us, std::function<void()> action);
+  void enter_later(uint64_t delay_us, Turn turn);
+
+  void look_up(const std::string& key, const kv::ItemSink& sink);
+  node::Start recover();
+  node::AppliedReport report() const;
+  void schedule_tick();
+  void schedule_persist();
+  void report_persisted(uint64_t sequence);
+  void schedule_apply();
+  void run_apply();
+  void run_batch(node::ApplyBatch* batch);
+  void run_install(Install* install);
+  void end_life();
+
+  World* world_;
+  Network* network_;
+
+  // ---- what the disk keeps
+  raft::NodeId id_;
+  wire::ClusterId cluster_{};
+  raft::testing::TestDisk log_;
+  test::MemoryData durable_;  // the state as of its last sync
+
+  // ---- one life
+  uint64_t life_ = 0;
+  bool entered_ = false;
+  std::unique_ptr<test::MemoryStore> store_;
+  std::unique_ptr<kv::StateMachine> machine_;
+  std::unique_ptr<node::Node> node_;
+  node::NodeView view_;
+  bool persist_scheduled_ = false;
+  bool apply_scheduled_ = false;
+  std::deque<ApplyTask> apply_queue_;
+  uint64_t report_due_us_ = 0;  // of the newest report of the apply thread
+  bool receiving_ = false;
+  uint64_t snapshots_received_ = 0;
+};
+
+}  // namespace kvstore::sim
