@@ -197,6 +197,28 @@ TEST_CASE("a draining node refuses new requests") {
   CHECK(cluster.wait(cluster.control(0, "cluster.remove", R"({"node_id":"x"})")) == Code::kClosed);
 }
 
+TEST_CASE("an answer to an earlier life of a node is not taken for one to this life") {
+  SimCluster cluster(13);
+  REQUIRE(cluster.form(3));
+  REQUIRE(cluster.wait(cluster.put(0, "first", "v")) == Code::kOk);
+  size_t leads = *cluster.leader();
+  size_t forwards = *cluster.some_follower();
+  cluster.crash(3 - leads - forwards);
+  // The leader proposes the write and cannot commit it: the node that sent it is gone.
+  raft::Index last = cluster[leads].raft().log().last().index;
+  WritePtr old = cluster.put(forwards, "old", "v");
+  REQUIRE(cluster.run_until([&] { return cluster[leads].raft().log().last().index > last; }));
+  cluster.crash(forwards, SimNode::Crash::kPower);
+  CHECK(old->outcome->committed == node::Committed::kUnknown);
+  // It comes back and forwards its first write while the answer to the old one is on its way.
+  cluster[forwards].start();
+  WritePtr fresh = cluster.put(forwards, "fresh", "v");
+  REQUIRE(cluster.wait(fresh) == Code::kOk);
+  REQUIRE(cluster.run_until([&] { return cluster.converged(); }));
+  check_everywhere(cluster, "old", "v");
+  CHECK(fresh->outcome->result.revision == cluster[leads].local_revision("fresh"));
+}
+
 TEST_CASE("uploads that nobody finishes are swept") {
   SimCluster cluster(12);
   cluster.add_node();
