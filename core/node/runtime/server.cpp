@@ -428,8 +428,8 @@ void Server::Impl::stop() {
   if (apply_thread) apply_thread->stop();
   if (log_thread) log_thread->stop();
   threads_running = false;
+  node.reset();  // ends whatever a stuck thread left over: the front ends must still be there
   apis.clear();
-  node.reset();
   snapshots.reset();
   apply_thread.reset();
   log_thread.reset();
