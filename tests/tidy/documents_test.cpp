@@ -18,8 +18,8 @@ constexpr size_t kCodeLinesMax = 600;
 
 // What a room is divided into at large is explained by the room itself.
 bool needs_readme(const std::string& folder) {
-  const std::string name = fs::path(folder).filename().string();
-  return name != "cmake" && name != "include" && name != "cli" && name != "lib";
+  static const std::set<std::string> kParts = {"cmake", "include", "cli", "lib", "daemon"};
+  return kParts.count(fs::path(folder).filename().string()) == 0;
 }
 
 std::set<std::string> rooms() {

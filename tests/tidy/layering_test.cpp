@@ -140,6 +140,7 @@ TEST_CASE("node's logic does not reach into its runtime") {
 TEST_CASE("every header says once that it is included once") {
   for (const SourceFile& file : tree()) {
     if (!ends_with(file.path, ".hpp") && !ends_with(file.path, ".h")) continue;
+    if (file.path == "tests/abi/layout_members.h") continue;  // a list, included once per use
     CAPTURE(file.path);
     const bool pragma = file.text.find("#pragma once") != std::string::npos;
     const bool guard = file.text.find("#ifndef ") != std::string::npos;
