@@ -201,11 +201,11 @@ TEST_CASE("a part that fails ends the request, and the upload is closed") {
 
 TEST_CASE("a slow engine holds the client back: memory stays bounded") {
   ApiFixture f;
+  const std::string value = pattern(kLimit);
   f.engine.hold();
   HttpClient client(f.port);
   client.send("PUT /api/v1/kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(kLimit) +
               "\r\n\r\n");
-  const std::string value = pattern(kLimit);
   std::thread sender([&] { client.send(value); });
   ApiFixture::eventually([&] { return f.engine.held() == 1; });
   // One part is under way; the next one is not offered before it is done.
