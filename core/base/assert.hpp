@@ -1,5 +1,5 @@
-// Assertions that are on in every build.  They guard the program against its own bugs; what comes from
-// the network or a disk is validated with Status instead.
+// Assertions that are on in every build.  They guard the program against its own bugs; what comes
+// from the network or a disk is validated with Status instead.
 #pragma once
 
 namespace kvstore {
@@ -7,8 +7,8 @@ namespace kvstore {
 // Prints the expression with its place and the calling thread's AssertContext, then aborts.
 [[noreturn]] void assert_failed(const char* expression, const char* file, int line);
 
-// Text that names node, term and index for failure reports of the calling thread, e.g. set by the raft
-// core at the start of each step.  `print` writes into the buffer; it must not allocate.
+// Text that names node, term and index for failure reports of the calling thread, e.g. set by the
+// raft core at the start of each step.  `print` writes into the buffer; it must not allocate.
 struct AssertContext {
   void (*print)(const void* object, char* buffer, unsigned long bytes) = nullptr;
   const void* object = nullptr;

@@ -1,8 +1,8 @@
 // A multi-producer, single-consumer queue bounded in items and bytes, drained whole.
 //
 // Lifecycle: producers push until close(); the consumer drains until drain() returns false.
-// Concurrency: push() and close() from any thread; drain() from one thread.  A push wakes the consumer
-// only when the queue goes from empty to non-empty, so one wake-up serves a whole batch.
+// Concurrency: push() and close() from any thread; drain() from one thread.  A push wakes the
+// consumer only when the queue goes from empty to non-empty, so one wake-up serves a whole batch.
 #pragma once
 
 #include <condition_variable>
@@ -18,8 +18,8 @@ class BoundedQueue {
  public:
   BoundedQueue(size_t items_max, size_t bytes_max) : items_max_(items_max), bytes_max_(bytes_max) {}
 
-  // False when the queue is closed or full; `item` is then untouched.  An item larger than bytes_max is
-  // taken when the queue is empty, so that nothing waits for ever.
+  // False when the queue is closed or full; `item` is then untouched.  An item larger than
+  // bytes_max is taken when the queue is empty, so that nothing waits for ever.
   bool push(T&& item, size_t bytes) {
     std::lock_guard lock(mutex_);
     if (closed_ || items_.size() >= items_max_) return false;
@@ -27,8 +27,8 @@ class BoundedQueue {
     return put(std::move(item), bytes);
   }
 
-  // Takes the item whatever the bounds say (for items whose number is bounded elsewhere); false only when
-  // closed.
+  // Takes the item whatever the bounds say (for items whose number is bounded elsewhere); false
+  // only when closed.
   bool push_unbounded(T&& item, size_t bytes = 0) {
     std::lock_guard lock(mutex_);
     if (closed_) return false;

@@ -12,14 +12,16 @@ namespace kvstore {
 // Borrowed bytes are std::string_view throughout: keys and values compare as unsigned bytes.
 using Bytes = std::string_view;
 
-inline const uint8_t* as_u8(Bytes b) { return reinterpret_cast<const uint8_t*>(b.data()); }
+inline const uint8_t* as_u8(Bytes b) {
+  return reinterpret_cast<const uint8_t*>(b.data());
+}
 inline Bytes as_bytes(const uint8_t* data, size_t len) {
   return {reinterpret_cast<const char*>(data), len};
 }
 
-// Immutable bytes with shared ownership: copying bumps a count, slicing shares the owner.  An entry keeps
-// the buffer alive that it was received or encoded in, from the socket to the log to the peers.
-// Thread-safe like shared_ptr: distinct copies may be used and dropped on any thread.
+// Immutable bytes with shared ownership: copying bumps a count, slicing shares the owner.  An entry
+// keeps the buffer alive that it was received or encoded in, from the socket to the log to the
+// peers. Thread-safe like shared_ptr: distinct copies may be used and dropped on any thread.
 class SharedBytes {
  public:
   SharedBytes() = default;

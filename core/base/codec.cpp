@@ -7,9 +7,13 @@ namespace kvstore {
 
 static_assert(std::endian::native == std::endian::little, "the formats are written natively");
 
-void Encoder::u32(uint32_t v) { out_->append(reinterpret_cast<const char*>(&v), sizeof v); }
+void Encoder::u32(uint32_t v) {
+  out_->append(reinterpret_cast<const char*>(&v), sizeof v);
+}
 
-void Encoder::u64(uint64_t v) { out_->append(reinterpret_cast<const char*>(&v), sizeof v); }
+void Encoder::u64(uint64_t v) {
+  out_->append(reinterpret_cast<const char*>(&v), sizeof v);
+}
 
 void Encoder::varint(uint64_t v) {
   while (v >= 0x80) {

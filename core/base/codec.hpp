@@ -26,9 +26,10 @@ class Encoder {
   std::string* out_;
 };
 
-// Reads what Encoder wrote from untrusted input.  After any malformed or short read ok() is false for
-// good and every further read returns zero or empty: check ok() once at the end.  Returned views borrow
-// from the input.  A varint that is longer than needed is malformed: equal values have equal bytes.
+// Reads what Encoder wrote from untrusted input.  After any malformed or short read ok() is false
+// for good and every further read returns zero or empty: check ok() once at the end.  Returned
+// views borrow from the input.  A varint that is longer than needed is malformed: equal values have
+// equal bytes.
 class Decoder {
  public:
   explicit Decoder(Bytes in) : in_(in) {}
@@ -40,8 +41,8 @@ class Decoder {
   Bytes bytes();
   Bytes raw(size_t count);
 
-  // An element count for a sequence whose elements take at least `min_element_bytes` each: fails when the
-  // rest of the input cannot hold that many, so that a count never drives an allocation.
+  // An element count for a sequence whose elements take at least `min_element_bytes` each: fails
+  // when the rest of the input cannot hold that many, so that a count never drives an allocation.
   uint64_t count(size_t min_element_bytes = 1);
 
   void fail() { ok_ = false; }

@@ -5,7 +5,9 @@ namespace {
 LogSink* g_sink = nullptr;
 }
 
-void set_log_sink(LogSink* sink) { g_sink = sink; }
+void set_log_sink(LogSink* sink) {
+  g_sink = sink;
+}
 
 bool log_enabled(LogLevel level, const char* module) {
   return g_sink != nullptr && g_sink->enabled(level, module);

@@ -1,4 +1,5 @@
-// Errors as values.  Code mirrors kvs_status of the C ABI number by number (checked in core/plugin).
+// Errors as values.  Code mirrors kvs_status of the C ABI number by number (checked in
+// core/plugin).
 #pragma once
 
 #include <cstdint>

@@ -43,6 +43,9 @@ Node::~Node() {
   reads_.fail_all(Code::kCancelled, "the node stops");
   forwards_.fail_all(Code::kCancelled, "the node stops");
   manager_.fail_all(Code::kCancelled, "the node stops");
+  if (transfer_.control) {
+    std::exchange(transfer_, {}).control->finish(Code::kCancelled, "the node stops");
+  }
   proposals_.fail_all(Code::kCancelled, "the node stops");
   if (install_decided_) {
     std::exchange(install_decided_, nullptr)(Status(Code::kCancelled, "the node stops"));
@@ -153,6 +156,7 @@ void Node::flush() {
     resubmit_waiting();
     ask_reads();
     manager_.pump(*raft_, membership_, [this](raft::Event event) { step(std::move(event)); });
+    check_transfer();
     if (!carry_out()) return;
   }
 }
@@ -314,6 +318,7 @@ void Node::fail(const Status& why) {
   reads_.fail_all(Code::kClosed, message.c_str());
   forwards_.fail_all(Code::kClosed, message.c_str());
   manager_.fail_all(Code::kClosed, message);
+  if (transfer_.control) std::exchange(transfer_, {}).control->finish(Code::kClosed, message);
   if (install_decided_) std::exchange(install_decided_, nullptr)(why);
 }
 

@@ -152,6 +152,7 @@ class Node {
   void control_add(ControlPtr control);
   void control_remove(ControlPtr control);
   void control_transfer(ControlPtr control);
+  void check_transfer();
   Status check_removal(const std::string& name, bool force, std::string* code) const;
 
   // node_status.cpp
@@ -190,6 +191,14 @@ class Node {
   uint64_t next_resubmit_ms_ = 0;
 
   std::function<void(Status)> install_decided_;
+
+  // The caller that waits for a transfer of leadership.
+  struct Transfer {
+    ControlPtr control;
+    raft::NodeId target;
+    std::string name;
+  };
+  Transfer transfer_;
 
   // Requests of other nodes that are being served here.  Their ends may run on other threads, so
   // the budget is given back through the executor: respond() runs there.

@@ -250,8 +250,35 @@ void Node::control_transfer(ControlPtr control) {
     control->finish(Code::kNotFound, "'" + name + "' is not a voter", code_json("not_a_member"));
     return;
   }
-  if (target->id != identity_.id) step(raft::TransferLeadership{target->id});
-  control->finish(Code::kOk, {}, json{{"node_id", name}}.dump());
+  if (target->id == identity_.id) {
+    control->finish(Code::kOk, {}, json{{"node_id", name}}.dump());
+    return;
+  }
+  if (transfer_.control) {
+    control->finish(Code::kBusy, "another transfer of leadership is under way",
+                    code_json("change_in_progress"));
+    return;
+  }
+  transfer_ = {std::move(control), target->id, name};
+  step(raft::TransferLeadership{target->id});
+}
+
+// Answers the caller of a transfer once it is known who leads.
+void Node::check_transfer() {
+  if (!transfer_.control) return;
+  Control& control = *transfer_.control;
+  if (raft_->leader() == transfer_.target) {
+    control.finish(Code::kOk, {}, json{{"node_id", transfer_.name}}.dump());
+  } else if (leads() && !raft_->transferring()) {
+    control.finish(Code::kTimeout, "'" + transfer_.name + "' did not take leadership over");
+  } else if (!leads() && raft_->leader()) {
+    control.finish(Code::kConflict, "another node became leader");
+  } else if (ports_.clock->now_ms() >= control.deadline_ms) {
+    control.finish(Code::kIndeterminate, "it is not known yet who leads");
+  } else {
+    return;
+  }
+  transfer_ = {};
 }
 
 }  // namespace kvstore::node

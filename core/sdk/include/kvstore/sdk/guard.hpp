@@ -1,5 +1,5 @@
-// Errors inside a plugin are exceptions; guard() turns them into kvs_status at the boundary, so that no
-// exception ever crosses the ABI.
+// Errors inside a plugin are exceptions; guard() turns them into kvs_status at the boundary, so
+// that no exception ever crosses the ABI.
 #pragma once
 
 #include <algorithm>
@@ -29,8 +29,8 @@ class Error : public std::runtime_error {
   int sys_errno_;
 };
 
-// Fills the caller's error, as far as its struct_size reaches, and returns `code`.  err may be NULL.
-// A message that does not fit is cut.
+// Fills the caller's error, as far as its struct_size reaches, and returns `code`.  err may be
+// NULL. A message that does not fit is cut.
 inline kvs_status fail(kvs_error* err, kvs_status code, std::string_view message,
                        int sys_errno = 0) noexcept {
   if (err != nullptr && err->struct_size >= sizeof(kvs_error)) {
@@ -76,8 +76,8 @@ inline kvs_error make_error() noexcept {
   return e;
 }
 
-// Copies the part of an option struct that the caller knows into a zeroed one of today's size.  Zero means
-// "behave as before the member existed".
+// Copies the part of an option struct that the caller knows into a zeroed one of today's size. Zero
+// means "behave as before the member existed".
 template <typename T>
 T copy_options(const T* in) {
   T out{};

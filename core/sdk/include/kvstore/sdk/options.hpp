@@ -6,15 +6,16 @@
 #include <string>
 #include <string_view>
 
-#include <nlohmann/json.hpp>
-
 #include <kvstore/sdk/guard.hpp>
 #include <kvstore/sdk/slice.hpp>
 
+#include <nlohmann/json.hpp>
+
 namespace kvstore::sdk {
 
-// How to use: construct from config_json, read every option once, call reject_unknown().  Each failure is
-// an Error(KVS_E_INVALID) that names the option as a JSON pointer below the plugin's section.
+// How to use: construct from config_json, read every option once, call reject_unknown().  Each
+// failure is an Error(KVS_E_INVALID) that names the option as a JSON pointer below the plugin's
+// section.
 class Options {
  public:
   explicit Options(const kvs_slice& config_json) {

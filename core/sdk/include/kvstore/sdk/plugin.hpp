@@ -3,9 +3,8 @@
 //   static const kvs_interface_ref kInterfaces[] = {{KVS_LOG_ID, 0, 0}};
 //   static const void* get_interface(const char* id) noexcept { ... exact match, or NULL }
 //   static const kvs_plugin_manifest kManifest = [] {
-//     auto m = kvstore::sdk::manifest("example.log", "1.0.0", "one line", kInterfaces, get_interface);
-//     m.config_schema = R"({"type": "object"})";
-//     return m;
+//     auto m = kvstore::sdk::manifest("example.log", "1.0.0", "one line", kInterfaces,
+//     get_interface); m.config_schema = R"({"type": "object"})"; return m;
 //   }();
 //   KVS_PLUGIN_ENTRY(kManifest)
 #pragma once
@@ -41,7 +40,7 @@ kvs_plugin_manifest manifest(const char* id, const char* version, const char* su
 
 }  // namespace kvstore::sdk
 
-#define KVS_PLUGIN_ENTRY(manifest_object)                                           \
+#define KVS_PLUGIN_ENTRY(manifest_object)                                            \
   extern "C" KVS_EXPORT const kvs_plugin_manifest* kvs_plugin_entry(void) noexcept { \
-    return &(manifest_object);                                                      \
+    return &(manifest_object);                                                       \
   }
