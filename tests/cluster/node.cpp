@@ -90,7 +90,9 @@ Node::Node(std::string name, std::filesystem::path dir, std::string engine)
       places_{{"--node-id", name_},
               {"--bind-address", raft_address()},
               {"--http-port", std::to_string(http_port_)},
-              {"--data-dir", data_dir().string()}} {}
+              {"--data-dir", data_dir().string()}} {
+  set("checked=true");
+}
 
 Node::~Node() {
   kill();

@@ -7,6 +7,8 @@
 //   cluster.leader().kill();
 //   cluster.wait_for_leader();
 //
+// Every node checks all calls to and from its plugins ("checked").
+//
 // Concurrency: Cluster and Node belong to the test's main thread (a process started by another
 // thread would die with that thread); Load has threads of its own.  Everything that waits has a
 // generous limit and fails the test with the ends of the nodes' logs.  Logs and data stay, and are
