@@ -423,6 +423,10 @@ void FakeEngine::run() {
 
 void FakeEngine::later(Waiting waiting) {
   std::lock_guard lock(mutex_);
+  if (drained_) {  // accepted a moment before the drain
+    waiting.complete = waiting.cancel;
+    held_ = false;
+  }
   queue_.push_back(std::move(waiting));
   wake_.notify_all();
 }
@@ -439,10 +443,10 @@ void FakeEngine::release() {
 }
 
 void FakeEngine::drain() {
-  drained_ = true;
   std::deque<Waiting> waiting;
   {
     std::lock_guard lock(mutex_);
+    drained_ = true;
     waiting.swap(queue_);
   }
   for (Waiting& w : waiting) w.cancel();
