@@ -16,8 +16,6 @@
 
 namespace kvstore::storage_leveldb {
 
-extern const kvs_log_api kLogTable;
-
 // Lifecycle: one object per open instance.  Each write is one LevelDB batch, which is atomic, so
 // hard state, truncation and entries survive a crash together or not at all, and batches survive in
 // order. Concurrency: write(), compact(), reset() on one thread; the readers on any, beside it.

@@ -1,7 +1,9 @@
 // The manifest of storage-leveldb.
 #include <cstring>
 
+#include <kvstore/sdk/log_table.hpp>
 #include <kvstore/sdk/plugin.hpp>
+#include <kvstore/sdk/state_table.hpp>
 
 #include <leveldb/db.h>
 
@@ -11,6 +13,10 @@
 
 namespace kvstore::storage_leveldb {
 namespace {
+
+constexpr kvs_log_api kLogTable = sdk::LogTable<Log>::table();
+constexpr kvs_state_api kStateTable =
+    sdk::StateTable<State, View, Iter, Restore, KVS_CAP_CHEAP_LONG_VIEWS>::table();
 
 const kvs_interface_ref kInterfaces[] = {{KVS_LOG_ID, 0, 0}, {KVS_STATE_ID, 0, 0}};
 

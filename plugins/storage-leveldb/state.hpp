@@ -16,8 +16,6 @@
 
 namespace kvstore::storage_leveldb {
 
-extern const kvs_state_api kStateTable;
-
 // A database of the state in a directory of its own, shared by the State and the views on it; the
 // last owner closes it, and removes its files unless it is in force.
 class Generation {

@@ -15,8 +15,6 @@
 
 namespace kvstore::storage_sqlite {
 
-extern const kvs_log_api kLogTable;
-
 // A connection of the log's readers with its statements.
 struct LogReader {
   LogReader(const std::string& path, const Options& options);

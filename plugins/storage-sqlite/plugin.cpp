@@ -2,7 +2,9 @@
 #include <cstring>
 
 #include <kvstore/sdk/guard.hpp>
+#include <kvstore/sdk/log_table.hpp>
 #include <kvstore/sdk/plugin.hpp>
+#include <kvstore/sdk/state_table.hpp>
 
 #include <sqlite3.h>
 
@@ -12,6 +14,9 @@
 
 namespace kvstore::storage_sqlite {
 namespace {
+
+constexpr kvs_log_api kLogTable = sdk::LogTable<Log>::table();
+constexpr kvs_state_api kStateTable = sdk::StateTable<State, View, Iter, Restore>::table();
 
 const kvs_interface_ref kInterfaces[] = {{KVS_LOG_ID, 0, 0}, {KVS_STATE_ID, 0, 0}};
 

@@ -17,8 +17,6 @@
 
 namespace kvstore::storage_sqlite {
 
-extern const kvs_state_api kStateTable;
-
 // Concurrency: write(), get_many() and commits on one thread; sync(), current() and new restores on
 // any, beside it.  Errors: sdk::Error; state_table.cpp puts the latch around every call.
 class State {
