@@ -12,12 +12,6 @@
 namespace kvstore::test {
 namespace {
 
-const std::map<std::string, std::string> kJson = {{"Content-Type", "application/json"}};
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 struct Output {
   int code;
   std::string text;

@@ -45,8 +45,15 @@ inline constexpr std::chrono::milliseconds kPatience{60'000};
 // take.
 uint16_t free_port();
 
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 // Bytes that differ at every offset in a way that a lost or swapped block shows.
 std::string pattern(size_t bytes, uint32_t seed);
+
+// The headers of a request whose body is JSON.
+inline const std::map<std::string, std::string> kJson = {{"Content-Type", "application/json"}};
 
 struct HttpAnswer {
   int status = 0;

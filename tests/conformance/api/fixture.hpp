@@ -154,9 +154,12 @@ class ApiFixture {
   }
   // As a host does it: drain the engine, then stop.
   void stop() {
+    if (started_) engine.drain();
+    stop_undrained();
+  }
+  void stop_undrained() {
     if (!started_) return;
     started_ = false;
-    engine.drain();
     api().stop(api_);
     engine.forbid_calls();
   }

@@ -184,7 +184,7 @@ TEST_CASE("stop while completions are owed: clients are answered, late completio
     CHECK(get.receive().status == 503);
     f.engine.release();
   });
-  f.stop();
+  f.stop_undrained();
   late.join();
 }
 

@@ -272,21 +272,20 @@ void crash_in_state_write(Context& c) {
 void crash_in_large_delete(Context& c) {
   interpose::Recorder recorder(c.sub("state"));
   MirroredState state(c);
-  constexpr int kKeys = 60000;
+  // Long keys, so that their deletion takes several pieces where a plugin makes pieces.
+  const std::string prefix(150, 'p');
+  constexpr int kKeys = 18000;
   for (int i = 0; i < kKeys; i += 6000) {
     std::vector<Op> ops;
-    for (int k = i; k < i + 6000; ++k)
-      ops.push_back(put("prefix/" + std::to_string(100000 + k), ""));
+    for (int k = i; k < i + 6000; ++k) ops.push_back(put(prefix + std::to_string(100000 + k), ""));
     state.write(std::move(ops), true);
   }
   state.write({put("other", "kept")}, true);
   const StateModel before = state.model;
   const auto work = [&] {
-    state.write(
-        {put("prefix/zzz", "goes"), del_range("prefix/", "prefix0"), put("prefix/new", "stays")},
-        true);
+    state.write({put(prefix + "z", "goes"), del_range("p", "q"), put(prefix + "a", "stays")}, true);
   };
-  const auto dirs = pictures(c, "picture", recorder, work, 40);
+  const auto dirs = pictures(c, "picture", recorder, work, 60);
   expect_states(c, dirs, before, state.model, true);
 }
 
