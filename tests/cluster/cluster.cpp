@@ -178,8 +178,13 @@ client::Client Cluster::client(milliseconds timeout) const {
 }
 
 void Cluster::put(const std::string& key, const std::string& value) {
-  const auto result = client().put(key, value);
-  REQUIRE_MESSAGE(result, result.error().message);
+  auto all = client();
+  wait_until("the put of " + key, [&] {
+    const auto result = all.put(key, value);
+    const bool unknown = !result && result.error().kind == client::ErrorKind::kUnknownOutcome;
+    REQUIRE_MESSAGE((result || unknown), result.error().message);
+    return !unknown;
+  });
 }
 
 std::string Cluster::get(Node& node, const std::string& key) {

@@ -154,7 +154,7 @@ class Cluster {
 
   // A client of all nodes, started or not.
   client::Client client(std::chrono::milliseconds timeout = std::chrono::seconds(15)) const;
-  // Through any node; must succeed.
+  // Through any node; must succeed.  Repeated while the outcome is unknown: it is the same put.
   void put(const std::string& key, const std::string& value);
   std::string get(Node& node, const std::string& key);
   // All pairs below a prefix, read through one node.
