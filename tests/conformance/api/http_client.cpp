@@ -104,20 +104,29 @@ Answer HttpClient::receive(bool head_only) {
 
 Answer HttpClient::request(std::string_view method, std::string_view target, std::string_view body,
                            std::string_view headers) {
+  return exchange(request_text(method, target, body, headers), method == "HEAD");
+}
+
+Answer HttpClient::exchange(std::string_view text, bool head_only) {
+  // A server may refuse before it has read everything: its answer is there all the same.
+  static_cast<void>(send(text));
+  return receive(head_only);
+}
+
+std::string request_text(std::string_view method, std::string_view target, std::string_view body,
+                         std::string_view headers) {
   std::string text;
   text.append(method).append(" ").append(target).append(" HTTP/1.1\r\nHost: localhost\r\n");
   if (!body.empty() || method == "PUT" || method == "POST") {
     text.append("Content-Length: ").append(std::to_string(body.size())).append("\r\n");
   }
-  text.append(headers).append("\r\n").append(body);
-  // A server may refuse before it has read everything: its answer is there all the same.
-  static_cast<void>(send(text));
-  return receive(method == "HEAD");
+  return text.append(headers).append("\r\n").append(body);
 }
 
 Answer fetch(uint16_t port, std::string_view method, std::string_view target, std::string_view body,
              std::string_view headers) {
-  return HttpClient(port).request(method, target, body, headers);
+  const std::string text = request_text(method, target, body, headers);
+  return HttpClient(port).exchange(text, method == "HEAD");
 }
 
 }  // namespace kvstore::conformance

@@ -34,6 +34,8 @@ class HttpClient {
   // headers: each "Name: value\r\n".
   Answer request(std::string_view method, std::string_view target, std::string_view body = {},
                  std::string_view headers = {});
+  // Sends the bytes and receives the answer.
+  Answer exchange(std::string_view text, bool head_only = false);
   // True when the server has closed and nothing more comes.
   bool closed();
   void close();
@@ -45,7 +47,11 @@ class HttpClient {
   std::string buffer_;
 };
 
-// One request on a connection of its own.
+std::string request_text(std::string_view method, std::string_view target, std::string_view body,
+                         std::string_view headers);
+
+// One request on a connection of its own, opened when the request is ready: a server does not wait
+// for long.
 Answer fetch(uint16_t port, std::string_view method, std::string_view target,
              std::string_view body = {}, std::string_view headers = {});
 
