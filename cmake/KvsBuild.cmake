@@ -22,8 +22,10 @@ find_package(Threads REQUIRED)
 
 find_program(KVS_CCACHE ccache)
 if(KVS_CCACHE)
-  set(CMAKE_C_COMPILER_LAUNCHER ${KVS_CCACHE})
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${KVS_CCACHE})
+  # The sloppiness that ccache's manual asks for with precompiled headers.
+  set(KVS_CCACHE_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${KVS_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${KVS_CCACHE_LAUNCHER})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${KVS_CCACHE_LAUNCHER})
 endif()
 
 set(KVS_SANITIZE "" CACHE STRING "Sanitizers for every target, e.g. address,undefined or thread")
@@ -41,13 +43,54 @@ function(kvs_warnings target)
     $<$<COMPILE_LANGUAGE:CXX>:${KVS_CXX_WARNINGS}> $<$<COMPILE_LANGUAGE:C>:${KVS_WARNINGS}>)
 endfunction()
 
-# kvs_library(NAME SOURCES ... LINK ...): one static library of the core or the host.
+# Off: every file is compiled with its own includes alone, which shows a missing one.
+option(KVS_PRECOMPILE "Use precompiled headers" ON)
+if(KVS_PRECOMPILE)
+  # Programs are compiled like libraries, so that both can use the same precompiled headers.
+  set(CMAKE_CXX_COMPILE_OPTIONS_PIE -fPIC)
+  find_package(nlohmann_json REQUIRED)
+  foreach(kind std json test)
+    file(CONFIGURE OUTPUT pch/${kind}.cpp CONTENT "" @ONLY)
+    add_library(kvs_pch_${kind} OBJECT ${CMAKE_CURRENT_BINARY_DIR}/pch/${kind}.cpp)
+    target_precompile_headers(kvs_pch_${kind} PRIVATE ${CMAKE_CURRENT_LIST_DIR}/pch/${kind}.hpp)
+    target_link_libraries(kvs_pch_${kind} PRIVATE nlohmann_json::nlohmann_json)
+    kvs_warnings(kvs_pch_${kind}) # -Wpedantic changes predefined macros, which must be the same
+    if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+      target_compile_options(kvs_pch_${kind} PRIVATE -fpch-preprocess) # for ccache
+    endif()
+  endforeach()
+endif()
+
+# kvs_precompile(TARGET std|json|test): includes cmake/pch/<kind>.hpp in the target's files.  A target
+# with C files stays as it is: CMake has no header to reuse for them.  Poco's definitions change the
+# standard headers, so its users compile the header for themselves.
+function(kvs_precompile target kind)
+  get_target_property(sources ${target} SOURCES)
+  get_target_property(libraries ${target} LINK_LIBRARIES)
+  if(NOT KVS_PRECOMPILE OR sources MATCHES "\\.c(;|$)")
+    return()
+  endif()
+  if(libraries MATCHES "Poco|api_http")
+    target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/pch/${kind}.hpp)
+  else()
+    target_precompile_headers(${target} REUSE_FROM kvs_pch_${kind})
+  endif()
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    target_compile_options(${target} PRIVATE -fpch-preprocess)
+  endif()
+endfunction()
+
+# kvs_library(NAME SOURCES ... LINK ... [PCH std|json]): one static library of the core or the host.
 function(kvs_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "PCH" "SOURCES;LINK" ${ARGN})
+  if(NOT ARG_PCH)
+    set(ARG_PCH std)
+  endif()
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR}/core)
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
   kvs_warnings(${name})
+  kvs_precompile(${name} ${ARG_PCH})
 endfunction()
 
 # kvs_test(NAME LABEL <unit|datadriven|...> SOURCES ... LINK ... [ENV ...]): one doctest program, one
@@ -60,6 +103,7 @@ function(kvs_test name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE kvs_test_main ${ARG_LINK})
   kvs_warnings(${name})
+  kvs_precompile(${name} test)
   add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
   set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "${ARG_ENV}")

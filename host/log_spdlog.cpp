@@ -36,7 +36,7 @@ std::string timestamp() {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", utc, ms % 1000);
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     switch (c) {
@@ -72,7 +72,7 @@ std::string logfmt_value(std::string_view text) {
   if (text.empty()) return "\"\"";
   for (char c : text) {
     if (static_cast<unsigned char>(c) <= 0x20 || c == '"' || c == '\\' || c == '=' || c == 0x7f) {
-      return quoted(text);
+      return in_quotes(text);
     }
   }
   return std::string(text);
@@ -100,7 +100,7 @@ bool SpdlogSink::enabled(LogLevel level, const char* module) {
 void SpdlogSink::write(LogLevel level, const char* module, const std::string& line) {
   // A message is always quoted, so that it is recognised at a glance and by simple tools.
   std::string text = fmt::format("ts={} level={} module={} node={} msg={}", timestamp(),
-                                 level_name(level), logfmt_value(module), node_, quoted(line));
+                                 level_name(level), logfmt_value(module), node_, in_quotes(line));
   impl_->logger.log(spdlog_level(level), text);
 }
 
