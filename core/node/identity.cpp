@@ -27,9 +27,8 @@ bool claims_us(const Identity& self, const wire::Hello& remote) {
   if (!self.joined() || remote.cluster == wire::ClusterId{} || remote.cluster == self.cluster) {
     return false;
   }
-  return std::any_of(remote.members.begin(), remote.members.end(), [&](const wire::HelloMember& m) {
-    return m.name == self.name || m.address == self.raft_address;
-  });
+  return std::any_of(remote.members.begin(), remote.members.end(),
+                     [&](const wire::HelloMember& m) { return m.address == self.raft_address; });
 }
 
 Status judge_hello(const Identity& self, const Membership& membership, const wire::Hello& remote,

@@ -39,8 +39,8 @@ inline bool is_provisional(raft::NodeId id) {
 Status judge_hello(const Identity& self, const Membership& membership, const wire::Hello& remote,
                    raft::NodeId dialed);
 
-// True when `remote` is of another cluster that believes to own this node's name or address: two
-// clusters are fighting over one machine.
+// True when `remote` is of another cluster that counts this node's address among its members: two
+// clusters are fighting over one machine.  Names do not count: every cluster has a node1.
 bool claims_us(const Identity& self, const wire::Hello& remote);
 
 wire::Hello make_hello(const Identity& self, const Membership& membership);

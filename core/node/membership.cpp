@@ -176,6 +176,7 @@ void Membership::remove_admission(const std::string& name) {
 void Membership::remove(raft::NodeId id) {
   std::erase_if(members_, [&](const MemberInfo& m) { return m.id == id; });
   if (!is_removed(id)) removed_.push_back(id);
+  if (removed_.size() > kRemovedMax) removed_.erase(removed_.begin());
 }
 
 }  // namespace kvstore::node

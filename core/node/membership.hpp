@@ -34,6 +34,9 @@ class Membership {
   static constexpr size_t kNameBytesMax = 128;
   static constexpr size_t kAddressBytesMax = 255;
   static constexpr size_t kMembersMax = 64;  // members and admissions together
+  // Removed ids that are remembered; beyond them the oldest is forgotten.  Its node, should it come
+  // back after that many removals, is heard but has no vote, as it is in no configuration.
+  static constexpr size_t kRemovedMax = 1'024;
 
   // The first configuration of a cluster: one voter.
   static raft::Configuration bootstrap(const MemberInfo& self);
@@ -58,7 +61,7 @@ class Membership {
   // NOT_FOUND without such a member; CONFLICT when another one has the address.
   Status move(raft::NodeId id, const std::string& address);
   void remove_admission(const std::string& name);
-  // Takes a member out and its id out of use for ever.
+  // Takes a member out and its id out of use.
   void remove(raft::NodeId id);
 
   bool operator==(const Membership&) const = default;
@@ -68,7 +71,7 @@ class Membership {
 
   std::vector<MemberInfo> members_;  // sorted by name
   std::vector<Admission> admissions_;
-  std::vector<raft::NodeId> removed_;
+  std::vector<raft::NodeId> removed_;  // oldest first
 };
 
 // A name or address that may be shown and stored: 1..max bytes of printable ASCII without space,

@@ -13,12 +13,24 @@ MembershipManager::~MembershipManager() {
   fail_all(Code::kCancelled, "the node stops");
 }
 
-void MembershipManager::enqueue(Edit edit, Done done) {
+void MembershipManager::enqueue(Edit edit, uint64_t deadline_ms, Done done) {
   if (queue_.size() >= kQueueMax) {
     done(Status(Code::kBusy, "too many membership changes are waiting"));
     return;
   }
-  queue_.push_back({std::move(edit), std::move(done)});
+  queue_.push_back({std::move(edit), deadline_ms, std::move(done)});
+}
+
+void MembershipManager::end_late(uint64_t now_ms) {
+  std::vector<Change> late;
+  std::erase_if(queue_, [&](Change& change) {
+    if (change.deadline_ms > now_ms) return false;
+    late.push_back(std::move(change));
+    return true;
+  });
+  for (Change& change : late) {
+    change.done(Status(Code::kTimeout, "other membership changes took the time of this one"));
+  }
 }
 
 void MembershipManager::finish_current(const Status& status) {
@@ -44,7 +56,7 @@ void MembershipManager::on_proposed(const raft::ProposeResult& result) {
 }
 
 void MembershipManager::pump(const raft::RaftNode& raft, const Membership& membership,
-                             const Step& step) {
+                             uint64_t now_ms, const Step& step) {
   if (active_ && appended_) {
     if (raft.commit_index() >= current_id_.index) {
       auto term = raft.log().term_at(current_id_.index);
@@ -62,6 +74,7 @@ void MembershipManager::pump(const raft::RaftNode& raft, const Membership& membe
     }
     return;
   }
+  end_late(now_ms);
   while (!active_ && !queue_.empty() && raft.leader_ready() &&
          !raft.configuration_change_pending() && !raft.transferring()) {
     Change change = std::move(queue_.front());

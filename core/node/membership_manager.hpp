@@ -28,11 +28,13 @@ class MembershipManager {
 
   ~MembershipManager();
 
-  // `done` comes when the edit is committed, refused or lost.  BUSY when the queue is full.
-  void enqueue(Edit edit, Done done);
+  // `done` comes when the edit is committed, refused or lost.  BUSY when the queue is full, TIMEOUT
+  // when its turn did not come before `deadline_ms`.
+  void enqueue(Edit edit, uint64_t deadline_ms, Done done);
 
   // Called after anything happened: finishes the current edit, starts the next.
-  void pump(const raft::RaftNode& raft, const Membership& membership, const Step& step);
+  void pump(const raft::RaftNode& raft, const Membership& membership, uint64_t now_ms,
+            const Step& step);
   // The result of the proposal that pump() stepped.
   void on_proposed(const raft::ProposeResult& result);
 
@@ -54,8 +56,10 @@ class MembershipManager {
  private:
   struct Change {
     Edit edit;
+    uint64_t deadline_ms = UINT64_MAX;
     Done done;
   };
+  void end_late(uint64_t now_ms);
   void finish_current(const Status& status);
 
   std::deque<Change> queue_;

@@ -66,6 +66,7 @@ void Node::tick() {
   reads_.tick(now_ms, options_.read_retry_ms, static_cast<bool>(raft_->leader()));
   manager_.check_role_waits(*raft_, membership_, now_ms);
   if (dialing_stale_) refresh_dialing();
+  forget_foreign_claim(now_ms);
   maybe_sync_state(now_ms);
   maybe_sweep_uploads(now_ms);
 }
@@ -155,7 +156,8 @@ void Node::flush() {
     for (raft::NodeId peer : std::exchange(unreachable_, {})) step(raft::PeerUnreachable{peer});
     resubmit_waiting();
     ask_reads();
-    manager_.pump(*raft_, membership_, [this](raft::Event event) { step(std::move(event)); });
+    manager_.pump(*raft_, membership_, ports_.clock->now_ms(),
+                  [this](raft::Event event) { step(std::move(event)); });
     check_transfer();
     if (!carry_out()) return;
   }
@@ -293,6 +295,11 @@ void Node::maybe_sweep_uploads(uint64_t now_ms) {
 void Node::begin_shutdown() {
   draining_ = true;
   reads_.fail_all(Code::kCancelled, "the node is shutting down");
+  hand_leadership_over();
+}
+
+// To whichever voter is furthest; nothing when there is no other.
+void Node::hand_leadership_over() {
   if (leads() && raft_->configuration().voter_count() > 1) {
     step(raft::TransferLeadership{raft::kNoNode});
   }

@@ -75,7 +75,9 @@ class Node {
   void on_rejected(const Status& why);
   // A hello that judge_hello accepted.
   void on_hello(const wire::Hello& hello);
-  // A hello for which claims_us holds.
+  // A hello for which claims_us holds: requests are refused and leadership is handed over until
+  // kForeignClaimMs after the last such hello.
+  static constexpr uint64_t kForeignClaimMs = 60'000;
   void on_foreign_hello(const wire::Hello& hello);
 
   // ---- storage
@@ -146,6 +148,7 @@ class Node {
   bool adopt(const wire::ClusterId& cluster);
   void bind_admitted(const wire::Hello& hello);
   void refresh_dialing();
+  void forget_foreign_claim(uint64_t now_ms);
 
   // node_control.cpp
   void execute(ControlPtr control);
@@ -153,6 +156,7 @@ class Node {
   void control_remove(ControlPtr control);
   void control_transfer(ControlPtr control);
   void check_transfer();
+  void hand_leadership_over();
   Status check_removal(const std::string& name, bool force, std::string* code) const;
 
   // node_status.cpp
@@ -208,6 +212,7 @@ class Node {
   bool draining_ = false;
   Status failure_;
   std::string foreign_;
+  uint64_t foreign_until_ms_ = 0;
   Counters counters_;
 };
 

@@ -151,6 +151,7 @@ void Node::control_add(ControlPtr control) {
   uint64_t now_ms = ports_.clock->now_ms();
   uint64_t left_ms = control->deadline_ms > now_ms ? control->deadline_ms - now_ms : 0;
   wait.deadline_ms = now_ms + std::min(timeout_ms, left_ms - left_ms / 10);
+  uint64_t deadline_ms = control->deadline_ms;
   auto shared = std::make_shared<ControlPtr>(std::move(control));
   manager_.enqueue(
       [admission](Membership* membership, raft::Configuration* configuration) {
@@ -164,6 +165,7 @@ void Node::control_add(ControlPtr control) {
                    ? Status::ok()
                    : membership->move(member->id, admission.address);
       },
+      deadline_ms,
       [this, shared, wait = std::make_shared<MembershipManager::RoleWait>(std::move(wait))](
           const Status& status) {
         if (!status) {
@@ -216,6 +218,7 @@ void Node::control_remove(ControlPtr control) {
     return;
   }
   auto code = std::make_shared<std::string>();
+  uint64_t deadline_ms = control->deadline_ms;
   auto shared = std::make_shared<ControlPtr>(std::move(control));
   manager_.enqueue(
       [this, name, force, code](Membership* membership, raft::Configuration* configuration) {
@@ -229,6 +232,7 @@ void Node::control_remove(ControlPtr control) {
         membership->remove_admission(name);
         return Status::ok();
       },
+      deadline_ms,
       [shared, name, code](const Status& status) {
         if (!status) {
           finish_failed(shared->get(), status, *code);

@@ -71,11 +71,20 @@ void Node::on_hello(const wire::Hello& hello) {
 
 void Node::on_foreign_hello(const wire::Hello& hello) {
   if (foreign_.empty()) {
-    KVS_LOG(kError, "node", "cluster {} has this node's name or address: serving stops",
-            cluster_id_text(hello.cluster));
+    KVS_LOG(kError, "node", "cluster {} counts this node's address {} as its own: serving stops",
+            cluster_id_text(hello.cluster), identity_.raft_address);
+    hand_leadership_over();
   }
+  foreign_until_ms_ = ports_.clock->now_ms() + kForeignClaimMs;
   foreign_ = "foreign_cluster: node '" + hello.name + "' of cluster " +
              cluster_id_text(hello.cluster) + " takes this node for a member of its own";
+}
+
+void Node::forget_foreign_claim(uint64_t now_ms) {
+  if (foreign_.empty() || now_ms < foreign_until_ms_) return;
+  KVS_LOG(kInfo, "node", "no other cluster claimed this node for {} s: serving again",
+          kForeignClaimMs / 1000);
+  foreign_.clear();
 }
 
 // The leader turns an admission into a learner once the node has shown its id.
@@ -96,6 +105,7 @@ void Node::bind_admitted(const wire::Hello& hello) {
         }
         return bound;
       },
+      UINT64_MAX,
       [member](const Status& status) {
         KVS_LOG(kInfo, "node", "binding name={} id={:016x}: {}", member.name, member.id.value,
                 status.to_string());

@@ -43,6 +43,7 @@ void Node::submit(std::vector<ProposalPtr> proposals) {
 }
 
 void Node::propose_local(std::vector<ProposalPtr> proposals) {
+  fail_expired(&proposals, ports_.clock->now_ms());
   leader_time_ms_ = std::max({leader_time_ms_, ports_.clock->wall_ms(), applied_.newest_time_ms});
   raft::Propose event;
   event.proposals.reserve(proposals.size());
@@ -297,8 +298,8 @@ void Node::on_control_request(raft::NodeId from, const SharedBytes& payload) {
       });
   if (!reserved) {
     control->finish(Code::kBusy, "the leader has too many forwarded requests");
-  } else if (!leads()) {
-    control->finish(Code::kNotLeader, "this node is not the leader");
+  } else if (!leads() || !refusal()) {  // also while leadership is handed over: the next one serves
+    control->finish(Code::kNotLeader, "this node does not lead, or not for long");
   } else {
     execute(std::move(control));
   }

@@ -7,6 +7,15 @@ namespace {
 constexpr const char* kDisplaced = "leadership was lost before the write was committed";
 }
 
+void fail_expired(std::vector<ProposalPtr>* proposals, uint64_t now_ms) {
+  std::erase_if(*proposals, [&](ProposalPtr& proposal) {
+    if (proposal->deadline_ms > now_ms) return false;
+    proposal->fail(Code::kTimeout, "the time of the request was over before it could be proposed",
+                   Committed::kNo);
+    return true;
+  });
+}
+
 ProposalTable::~ProposalTable() {
   fail_all(Code::kCancelled, "the node stops");
 }

@@ -11,6 +11,9 @@
 
 namespace kvstore::node {
 
+// Ends those that are past their deadline, as not done, and takes them out.
+void fail_expired(std::vector<ProposalPtr>* proposals, uint64_t now_ms);
+
 class ProposalTable {
  public:
   ~ProposalTable();

@@ -1,5 +1,7 @@
 #include "service.hpp"
 
+#include <chrono>
+
 #include <nlohmann/json.hpp>
 
 #include "handlers/routes.hpp"
@@ -9,6 +11,8 @@ namespace kvstore::http {
 namespace {
 
 constexpr uint64_t kAskAgainNs = 1'000'000'000;
+// An engine answers for its own status at once; one that does not must not keep the front end shut.
+constexpr std::chrono::milliseconds kNameWait{500};
 
 // False when the counter stood at its limit.
 bool enter(std::atomic<uint64_t>* counter, uint64_t limit) {
@@ -92,6 +96,12 @@ void Service::count(const Admission& admission, int http_status) {
   metrics_.count(admission.route, http_status, host().now_ns() - admission.started_ns);
 }
 
+void Service::learn_node_name() {
+  ask_node_name();
+  std::unique_lock lock(node_name_mutex_);
+  node_name_learnt_.wait_for(lock, kNameWait, [this] { return node_name_known_.load(); });
+}
+
 std::string_view Service::node_name() {
   if (node_name_known_.load(std::memory_order_acquire)) return node_name_;
   ask_node_name();
@@ -115,6 +125,7 @@ void Service::ask_node_name() {
         if (node_name_known_.load(std::memory_order_relaxed)) return;
         node_name_ = name;
         node_name_known_.store(true, std::memory_order_release);
+        node_name_learnt_.notify_all();
       });
 }
 

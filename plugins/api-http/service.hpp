@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -53,7 +54,9 @@ class Service {
   void handle(const Admission& admission, const Request& request, const ExchangePtr& exchange);
   void count(const Admission& admission, int http_status);
 
-  // For X-Kvstore-Node; empty while unknown.  The engine is asked once, in the background.
+  // Asks the engine for the node's name and waits for the answer, but not for long.
+  void learn_node_name();
+  // For X-Kvstore-Node; empty while unknown: then the engine is asked again in the background.
   std::string_view node_name();
   // For X-Kvstore-Term: `term`, or the newest term seen when an answer has none.
   uint64_t newest_term(uint64_t term);
@@ -76,6 +79,7 @@ class Service {
   std::atomic<bool> node_name_known_{false};
   std::atomic<uint64_t> ask_after_ns_{0};
   std::mutex node_name_mutex_;
+  std::condition_variable node_name_learnt_;
   std::string node_name_;  // written once, before node_name_known_
 };
 

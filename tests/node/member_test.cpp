@@ -199,6 +199,24 @@ TEST_CASE("two clusters do not mix, and a machine claimed by two stops serving")
   WritePtr write = cluster.put(1, "k", "w");
   CHECK(cluster.wait(write) == Code::kUnreachable);
   CHECK(write->outcome->committed == node::Committed::kNo);
+  // It serves again when the claims have ended.
+  cluster.run_for((node::Node::kForeignClaimMs + 1'000) * kMs);
+  CHECK(cluster.wait(cluster.put(1, "k", "w")) == Code::kOk);
+}
+
+TEST_CASE("a leader that another cluster claims hands leadership over") {
+  SimCluster cluster(30);
+  REQUIRE(cluster.form(3));
+  size_t leader = *cluster.leader();
+  wire::Hello twin;
+  twin.cluster.fill(7);
+  twin.node = 99;
+  twin.name = "twin";
+  twin.members = {{98, "other", cluster[leader].address()}};
+  CHECK(cluster[leader].meet(twin, raft::kNoNode).code() == Code::kIncompatible);
+  REQUIRE(
+      cluster.run_until([&] { return cluster.leader() && *cluster.leader() != leader; }, kSecond));
+  CHECK(cluster.wait(cluster.put(*cluster.leader(), "k", "v")) == Code::kOk);
 }
 
 TEST_CASE("a member that moved to another address is reached there") {

@@ -14,6 +14,7 @@ struct Fixture {
   raft::Output out;
   MembershipManager manager;
   std::vector<Status> ends;
+  uint64_t now_ms = 0;
 
   static raft::RaftNode make() {
     raft::Configuration configuration = Membership::bootstrap({kSelf, "n1", "h1:1"});
@@ -47,16 +48,16 @@ struct Fixture {
     }
   }
   void pump() {
-    manager.pump(raft, membership(),
+    manager.pump(raft, membership(), now_ms,
                  [this](raft::Event event) { raft.step(std::move(event), &out); });
   }
   Membership membership() { return Membership::decode(raft.configuration()).value(); }
-  void admit(const std::string& name) {
+  void admit(const std::string& name, uint64_t deadline_ms = UINT64_MAX) {
     manager.enqueue(
         [name](Membership* m, raft::Configuration*) {
           return m->admit({name, name + ":1", false});
         },
-        [this](const Status& status) { ends.push_back(status); });
+        deadline_ms, [this](const Status& status) { ends.push_back(status); });
   }
 };
 
@@ -78,7 +79,7 @@ TEST_CASE_FIXTURE(Fixture, "an edit that is refused or changes nothing proposes 
   lead();
   raft::Index last = raft.log().last().index;
   admit("bad name");
-  manager.enqueue([](Membership*, raft::Configuration*) { return Status::ok(); },
+  manager.enqueue([](Membership*, raft::Configuration*) { return Status::ok(); }, UINT64_MAX,
                   [this](const Status& status) { ends.push_back(status); });
   settle();
   REQUIRE(ends.size() == 2);
@@ -95,7 +96,7 @@ TEST_CASE_FIXTURE(Fixture, "a configuration that consensus refuses ends the edit
         c->remove(kSelf);  // the last voter
         return Status::ok();
       },
-      [this](const Status& status) { ends.push_back(status); });
+      UINT64_MAX, [this](const Status& status) { ends.push_back(status); });
   settle();
   REQUIRE(ends.size() == 1);
   CHECK(ends[0].code() == Code::kInvalid);
@@ -127,6 +128,23 @@ TEST_CASE_FIXTURE(Fixture, "leadership lost under way leaves the edit unknown, t
   CHECK(ends[1].code() == Code::kNotLeader);
 }
 
+TEST_CASE_FIXTURE(Fixture, "an edit whose turn comes too late is not made") {
+  lead();
+  admit("n2", 100);
+  pump();
+  admit("n3", 100);
+  admit("n4", 200);
+  now_ms = 100;
+  pump();
+  REQUIRE(ends.size() == 1);  // n3: n2 is under way and is let be
+  CHECK(ends[0].code() == Code::kTimeout);
+  settle();
+  REQUIRE(ends.size() == 3);
+  CHECK(ends[1].is_ok());
+  CHECK(ends[2].is_ok());
+  CHECK(membership().find_admission("n3") == nullptr);
+}
+
 TEST_CASE_FIXTURE(Fixture, "the queue is bounded") {
   for (size_t i = 0; i < MembershipManager::kQueueMax; ++i) admit("n" + std::to_string(i));
   CHECK(ends.empty());
@@ -145,7 +163,7 @@ TEST_CASE_FIXTURE(Fixture, "callers wait for a role until it is there, gone, or 
   auto wait = [&](const std::string& name, bool learner_is_enough) {
     manager.wait_for_role({name, learner_is_enough, 1'000, make_control(&callers, 1'000)});
   };
-  auto check = [&](uint64_t now_ms) { manager.check_role_waits(raft, membership(), now_ms); };
+  auto check = [&](uint64_t at_ms) { manager.check_role_waits(raft, membership(), at_ms); };
   wait("n1", false);
   wait("n2", false);
   wait("nobody", false);

@@ -125,5 +125,17 @@ TEST_CASE_FIXTURE(Fixture, "removing frees the name and the address, never the i
   CHECK(membership.admissions().empty());
 }
 
+TEST_CASE("the oldest removed id is forgotten at the bound") {
+  Membership membership;
+  for (uint64_t i = 1; i <= Membership::kRemovedMax; ++i) membership.remove({i});
+  CHECK(membership.is_removed({1}));
+  membership.remove({5});  // known already
+  CHECK(membership.is_removed({1}));
+  membership.remove({Membership::kRemovedMax + 1});
+  CHECK_FALSE(membership.is_removed({1}));
+  CHECK(membership.is_removed({2}));
+  CHECK(membership.is_removed({Membership::kRemovedMax + 1}));
+}
+
 }  // namespace
 }  // namespace kvstore::node

@@ -78,6 +78,24 @@ TEST_CASE("the late ones end as unknown, once, and are ignored when they commit"
   CHECK(ends.proposals.size() == 2);
 }
 
+TEST_CASE("what is late before it reaches the log was certainly not done") {
+  Ends ends;
+  std::vector<ProposalPtr> proposals;
+  for (uint64_t deadline_ms : {100u, 50u, 99u}) {
+    proposals.push_back(make_proposal(&ends, deadline_ms));
+  }
+  fail_expired(&proposals, 99);
+  REQUIRE(proposals.size() == 1);
+  CHECK(proposals[0]->deadline_ms == 100);
+  REQUIRE(ends.proposals.size() == 2);
+  for (const ProposalOutcome& o : ends.proposals) {
+    CHECK(o.code == Code::kTimeout);
+    CHECK(o.committed == Committed::kNo);
+  }
+  fail_expired(&proposals, 100);
+  CHECK(ends.proposals.size() == 3);
+}
+
 TEST_CASE("the end of the table ends what is in it as unknown") {
   Ends ends;
   {

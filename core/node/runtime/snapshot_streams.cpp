@@ -36,14 +36,14 @@ Status put_pairs(plugin::Restore* restore, std::span<const wire::SnapshotPair> p
 // installs, for the install: its answer is what the sender learns.
 class SnapshotStreams::Incoming : public plugin::RxStream {
  public:
-  Incoming(SnapshotStreams* owner, wire::SnapshotHeader header, plugin::Restore restore)
+  Incoming(SnapshotStreams* owner, wire::SnapshotHeader header,
+           std::shared_ptr<plugin::Restore> restore)
       : owner_(owner),
         header_(std::move(header)),
-        restore_(std::make_shared<plugin::Restore>(std::move(restore))),
+        restore_(std::move(restore)),
         reader_([this](std::span<const wire::SnapshotPair> pairs) {
           return put_pairs(restore_.get(), pairs);
         }) {}
-  ~Incoming() override { owner_->receiving_ = false; }
 
   Status write(Bytes chunk) override {
     if (owner_->stopping_) return Status(Code::kCancelled, "the node is shutting down");
@@ -145,18 +145,24 @@ Result<std::unique_ptr<plugin::RxStream>> SnapshotStreams::accept(const kvs_stre
   if (cluster != wire::ClusterId{} && cluster != header->cluster) {
     return Status(Code::kIncompatible, "the snapshot is of another cluster");
   }
-  if (stopping_ || receiving_.exchange(true)) {
+  if (stopping_ || receiving_->exchange(true)) {
     return Status(Code::kBusy, "another snapshot is being received");
   }
-  Result<plugin::Restore> restore = parts_.state->restore();
-  if (!restore) {
-    receiving_ = false;
-    return restore.status();
+  Result<plugin::Restore> opened = parts_.state->restore();
+  if (!opened) {
+    *receiving_ = false;
+    return opened.status();
   }
+  // The next one may come when this one is gone, wherever it waits for its install meanwhile.
+  std::shared_ptr<plugin::Restore> restore(new plugin::Restore(std::move(*opened)),
+                                           [receiving = receiving_](plugin::Restore* done) {
+                                             delete done;
+                                             *receiving = false;
+                                           });
   KVS_LOG(kInfo, "snapshot", "receiving from={:016x} index={}", header->from,
           header->meta.last.index.value);
   return std::unique_ptr<plugin::RxStream>(
-      std::make_unique<Incoming>(this, std::move(*header), std::move(*restore)));
+      std::make_unique<Incoming>(this, std::move(*header), std::move(restore)));
 }
 
 void SnapshotStreams::install(std::unique_ptr<StagedSnapshot> staged,

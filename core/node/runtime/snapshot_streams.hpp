@@ -60,7 +60,8 @@ class SnapshotStreams : public SnapshotPort {
   Node* node_ = nullptr;
   Worker<Outgoing> sender_;
   std::atomic<bool> stopping_{false};
-  std::atomic<bool> receiving_{false};
+  // Outlives this object in a restore that still waits for its install.
+  std::shared_ptr<std::atomic<bool>> receiving_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 }  // namespace kvstore::node::runtime

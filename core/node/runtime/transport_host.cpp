@@ -69,12 +69,14 @@ Status TransportHost::send(raft::NodeId to, Lane lane, std::vector<wire::Encoded
 }
 
 void TransportHost::set_peer(raft::NodeId id, const std::string& address) {
+  sessions_.dialed(id.value);
   if (Status s = transport_->peer_set(id.value, address); !s) {
     KVS_LOG(kError, "transport", "peer {:016x} at {}: {}", id.value, address, s.to_string());
   }
 }
 
 void TransportHost::remove_peer(raft::NodeId id) {
+  sessions_.forget(id.value);
   if (Status s = transport_->peer_remove(id.value); !s) {
     KVS_LOG(kError, "transport", "removing peer {:016x}: {}", id.value, s.to_string());
   }
@@ -109,6 +111,7 @@ void TransportHost::note_refusal(const kvs_peer_event& event) {
 
 void TransportHost::on_peer(const kvs_peer_event& event) {
   raft::NodeId peer{event.peer};
+  if (event.kind != KVS_PEER_REJECTED && !sessions_.is_current(event.peer, event.session)) return;
   switch (event.kind) {
     case KVS_PEER_CONNECTED:
       tell_node([peer](Node& node) { node.on_connected(peer); });

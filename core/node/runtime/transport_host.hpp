@@ -2,13 +2,13 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
 
 #include "node/identity.hpp"
 #include "node/ports.hpp"
+#include "node/runtime/peer_sessions.hpp"
 #include "node/runtime/raft_thread.hpp"
 #include "plugin/transport.hpp"
 
@@ -57,6 +57,7 @@ class TransportHost : public TransportPort, public plugin::TransportEvents {
   Node* node_ = nullptr;
   StreamFn on_stream_;
   std::string cluster_found_;
+  PeerSessions sessions_;
 };
 
 }  // namespace kvstore::node::runtime

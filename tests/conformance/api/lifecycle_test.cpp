@@ -53,6 +53,11 @@ TEST_CASE("unknown-interface-is-null, also with trailing garbage") {
   CHECK(manifest_under_test().get_interface("kvstore.api/") == nullptr);
 }
 
+TEST_CASE("the very first answer names the node") {
+  ApiFixture f;
+  CHECK(f.fetch("GET", "/livez").header("x-kvstore-node") == "node-x");
+}
+
 TEST_CASE("every mandatory function is there") {
   const kvs_api_api& api = api_under_test();
   CHECK(KVS_HAS(&api, open));
