@@ -1,5 +1,5 @@
 // For the targets that speak JSON.
 #pragma once
-#include "std.hpp"
-
 #include <nlohmann/json.hpp>
+
+#include "std.hpp"

@@ -1,8 +1,8 @@
 // For the test programs.
 #pragma once
-#include <doctest/doctest.h>
-
-#include <nlohmann/json.hpp>
 #include <thread>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include "std.hpp"
