@@ -59,6 +59,7 @@ struct LimitsConfig {
   uint64_t upload_idle_ms = 600'000;
   uint64_t forwarded_requests_max = 8'192;
   uint64_t forwarded_bytes_max = 256 << 20;
+  uint64_t disk_reserve_bytes = 256 << 20;
 };
 
 struct SnapshotConfig {

@@ -43,6 +43,7 @@ void limits_fields(Visit&& visit, Limits& c) {
   visit("upload_idle_ms", c.upload_idle_ms);
   visit("forwarded_requests_max", c.forwarded_requests_max);
   visit("forwarded_bytes_max", c.forwarded_bytes_max);
+  visit("disk_reserve_bytes", c.disk_reserve_bytes);
 }
 
 template <typename Visit, typename Snapshot>

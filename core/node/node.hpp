@@ -4,8 +4,8 @@
 // followed by flush(), which carries out what they led to; begin_shutdown() and fail() end it.
 // Concurrency: one executor (the raft thread, or the simulator); nothing here locks or blocks.
 // Outline: node.cpp turns events into raft steps and outputs into port calls; node_requests.cpp has
-// proposals, reads and forwarding; node_membership.cpp hellos and dialling; node_control.cpp the
-// verbs; node_status.cpp the reports.
+// proposals, reads and forwarding; node_space.cpp the disk reserve; node_membership.cpp hellos and
+// dialling; node_control.cpp the verbs; node_status.cpp the reports.
 #pragma once
 
 #include <cstdint>
@@ -85,6 +85,9 @@ class Node {
   void on_loaded(raft::EntriesLoaded loaded);
   void on_applied(const AppliedReport& report);
   void on_state_synced(raft::LogId durable);
+  // What is free on the disk, in bytes; below Options::disk_reserve_bytes on any member the leader
+  // refuses with NO_SPACE what may grow the state.
+  void on_disk_space(uint64_t free_bytes);
 
   // ---- snapshots
   void on_snapshot_sent(raft::NodeId peer, bool ok, raft::LogId last);
@@ -115,6 +118,7 @@ class Node {
   const Counters& counters() const { return counters_; }
   const AppliedReport& applied() const { return applied_; }
   raft::LogId state_durable() const { return state_durable_; }
+  uint64_t free_bytes() const { return free_bytes_; }  // UINT64_MAX: not known
 
  private:
   // node.cpp
@@ -142,6 +146,10 @@ class Node {
   void on_control_request(raft::NodeId from, const SharedBytes& payload);
   bool reserve_forwarded(uint64_t bytes);
   void respond(raft::NodeId to, std::string frame);
+
+  // node_space.cpp
+  std::string members_low_on_space() const;
+  void refuse_growing(std::vector<ProposalPtr>* proposals);
 
   // node_membership.cpp
   bool accept_cluster_of(raft::NodeId from);
@@ -208,6 +216,9 @@ class Node {
   // the budget is given back through the executor: respond() runs there.
   uint64_t forwarded_requests_ = 0;
   uint64_t forwarded_bytes_ = 0;
+
+  uint64_t free_bytes_ = UINT64_MAX;
+  bool space_low_ = false;
 
   bool draining_ = false;
   Status failure_;

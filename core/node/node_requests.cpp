@@ -44,6 +44,7 @@ void Node::submit(std::vector<ProposalPtr> proposals) {
 
 void Node::propose_local(std::vector<ProposalPtr> proposals) {
   fail_expired(&proposals, ports_.clock->now_ms());
+  refuse_growing(&proposals);
   leader_time_ms_ = std::max({leader_time_ms_, ports_.clock->wall_ms(), applied_.newest_time_ms});
   raft::Propose event;
   event.proposals.reserve(proposals.size());

@@ -47,6 +47,10 @@ void Node::control_health(ControlPtr control) {
   add_check(&checks, "membership", member, member ? "member" : waiting);
   bool stalled = raft_->disk_stalled();
   add_check(&checks, "disk", !stalled, stalled ? "a log write makes no progress" : "in order");
+  add_check(&checks, "space", !space_low_,
+            space_low_ ? fmt::format("{} MiB are free, less than limits.disk_reserve_bytes",
+                                     free_bytes_ >> 20)
+                       : "in order");
   bool has_leader = static_cast<bool>(raft_->leader()) && (!leads() || raft_->leader_ready());
   const MemberInfo* leader = membership_.find(raft_->leader());
   std::string leader_text = leader != nullptr ? leader->name : "known";
@@ -56,12 +60,13 @@ void Node::control_health(ControlPtr control) {
   bool ok = true;
   std::string reasons;
   for (const auto& [name, check] : checks.items()) {
-    if (check["ok"].get<bool>()) continue;
+    if (check["ok"].get<bool>() || name == "space") continue;
     ok = false;
     reasons += (reasons.empty() ? "" : "; ") + name + ": " + check["message"].get<std::string>();
   }
   ordered_json out;
-  out["status"] = ok ? "ok" : "unavailable";
+  // Without space this node still serves reads and deletes: no reason to send clients elsewhere.
+  out["status"] = !ok ? "unavailable" : space_low_ ? "degraded" : "ok";
   out["node_id"] = identity_.name;
   out["role"] = role_name(raft_->role());
   out["checks"] = std::move(checks);
@@ -78,7 +83,8 @@ std::string Node::progress_json() const {
     out[member->name] = {{"match_index", peer.match.value},
                          {"lag", last - std::min(last, peer.match.value)},
                          {"healthy", peer.recently_active},
-                         {"state", state_name(peer.state)}};
+                         {"state", peer.reverted ? "reverted" : state_name(peer.state)},
+                         {"space_low", peer.space_low}};
   }
   const MemberInfo* self = membership_.find(identity_.id);
   if (self != nullptr) {
@@ -86,7 +92,8 @@ std::string Node::progress_json() const {
     out[self->name] = {{"match_index", durable},
                        {"lag", last - std::min(last, durable)},
                        {"healthy", true},
-                       {"state", "replicate"}};
+                       {"state", "replicate"},
+                       {"space_low", space_low_}};
   }
   return out.dump();
 }

@@ -22,6 +22,7 @@ struct Options {
   uint64_t upload_idle_ms = 10 * 60 * 1000;  // an upload idle for so long is swept
   uint64_t snapshot_hold_ms =
       10 * 60 * 1000;  // a stream holds log compaction back for at most so long
+  uint64_t disk_reserve_bytes = 256 << 20;  // 0: fill the disk to its end
   // Requests that wait here, of all kinds together; beyond it BUSY.
   uint64_t forwarded_requests_max = 8192;
   uint64_t forwarded_bytes_max = 256 << 20;

@@ -111,12 +111,18 @@ struct TransferLeadership {
   NodeId target;
 };
 
+// Whether this node's disk is nearly full.  It is told to the leader with every acknowledgement;
+// what the leader makes of it (PeerStatus::space_low) is the caller's business.
+struct DiskSpace {
+  bool low = false;
+};
+
 // Starts an election at once if this node may (bootstrap, tests).
 struct Campaign {};
 
 using Event = std::variant<Tick, MessageReceived, Propose, ProposeConfiguration, ReadIndexRequest,
                            LogPersisted, Applied, EntriesLoaded, LogCompacted, SnapshotStaged,
                            SnapshotInstalled, SnapshotInstallFailed, SnapshotSent, PeerUnreachable,
-                           PeerConnected, TransferLeadership, Campaign>;
+                           PeerConnected, TransferLeadership, DiskSpace, Campaign>;
 
 }  // namespace kvstore::raft

@@ -31,6 +31,7 @@ struct Message {
   MessageType type = MessageType::kHeartbeat;
   bool reject = false;
   bool forced = false;
+  bool space_low = false;  // kAppendReply, kHeartbeatReply: the sender's disk is nearly full
   NodeId from;
   NodeId to;
   Term term;

@@ -123,7 +123,8 @@ std::vector<PeerStatus> RaftNode::peers() const {
   std::vector<PeerStatus> result;
   for (const Progress& peer : impl_->peers_) {
     if (peer.removed_at) continue;
-    result.push_back({peer.id, peer.state, peer.match, peer.next, impl_->is_active(peer)});
+    result.push_back({peer.id, peer.state, peer.match, peer.next, impl_->is_active(peer),
+                      peer.space_low, peer.reverted});
   }
   return result;
 }

@@ -58,6 +58,10 @@ struct PeerStatus {
   Index match;
   Index next;
   bool recently_active = false;  // heard of within an election timeout
+  bool space_low = false;        // its disk was nearly full when it was last heard
+  // It no longer has what it acknowledged in this term (an old disk image was put back): it counts
+  // neither for commitment nor for reads, and is fed nothing.
+  bool reverted = false;
 };
 
 class RaftNode {

@@ -49,6 +49,7 @@ void set_limits(const Config& config, ServerOptions* out) {
   out->node.upload_idle_ms = c.upload_idle_ms;
   out->node.forwarded_requests_max = c.forwarded_requests_max;
   out->node.forwarded_bytes_max = c.forwarded_bytes_max;
+  out->node.disk_reserve_bytes = c.disk_reserve_bytes;
   out->node.sync_interval_ms = config.state_sync.interval_ms;
   out->node.sync_bytes = config.state_sync.bytes;
   out->node.snapshot_hold_ms = config.snapshot.hold_ms;

@@ -27,6 +27,7 @@ constexpr Series kGauges[] = {
     {"kvstore_engine_reads_waiting", "Reads and administrative calls not answered yet."},
     {"kvstore_engine_readers_open", "Readers open at the moment."},
     {"kvstore_engine_uploads_open", "Large values being received."},
+    {"kvstore_disk_free_bytes", "Free space on the disk of the data directory."},
 };
 constexpr Series kCounters[] = {
     {"kvstore_engine_proposals_total", "Writes submitted to this node."},
@@ -86,6 +87,7 @@ void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
   set(kReadsWaiting, engine.reads().items());
   set(kReadersOpen, engine.readers().items());
   set(kUploadsOpen, engine.uploads().items());
+  if (node.free_bytes() != UINT64_MAX) set(kDiskFree, node.free_bytes());
   const Counters& c = node.counters();
   raise(kProposals, c.proposals);
   raise(kReads, c.reads);

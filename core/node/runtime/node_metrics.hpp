@@ -40,6 +40,7 @@ class NodeMetrics {
     kReadsWaiting,
     kReadersOpen,
     kUploadsOpen,
+    kDiskFree,
     kGaugeCount
   };
   enum Counter : size_t {

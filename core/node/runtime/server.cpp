@@ -12,6 +12,7 @@
 #include "node/node.hpp"
 #include "node/runtime/apply_thread.hpp"
 #include "node/runtime/clock.hpp"
+#include "node/runtime/disk_monitor.hpp"
 #include "node/runtime/engine.hpp"
 #include "node/runtime/identity_file.hpp"
 #include "node/runtime/log_thread.hpp"
@@ -101,6 +102,7 @@ struct Server::Impl : ObserverPort {
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Node> node;
   std::unique_ptr<NodeMetrics> metrics;
+  DiskMonitor disk_monitor;
   std::vector<std::unique_ptr<Engine::Frontend>> frontends;
   std::vector<plugin::Api> apis;
   std::vector<std::pair<std::string, std::string>> api_addresses;
@@ -350,6 +352,10 @@ void Server::Impl::start_threads() {
   host.open_for_peers(node.get(),
                       [this](const kvs_stream_info& info) { return snapshots->accept(info); });
   raft_thread.start(node.get(), [this] { metrics->update(*node, *engine, clock.now_ms()); });
+  disk_monitor.start({options.data_dir + "/log", options.data_dir + "/state"},
+                     [this](uint64_t free_bytes) {
+                       raft_thread.post([this, free_bytes] { node->on_disk_space(free_bytes); });
+                     });
   threads_running = true;
 }
 
@@ -421,6 +427,7 @@ void Server::Impl::stop() {
                [this] { return engine->proposals().items() == 0 && engine->reads().items() == 0; });
   }
   for (plugin::Api& api : apis) api.stop();
+  disk_monitor.stop();
   if (snapshots) snapshots->begin_stop();
   if (transport.is_open()) transport.stop();
   if (snapshots) snapshots->stop();

@@ -42,7 +42,7 @@ void RaftNode::Impl::replicate(Progress& peer) {
 }
 
 bool RaftNode::Impl::send_append(Progress& peer) {
-  if (peer.load_pending) return false;
+  if (peer.load_pending || peer.reverted) return false;
   if (peer.next <= log_.base().index) {
     request_snapshot(peer);
     return false;
@@ -121,20 +121,28 @@ void RaftNode::Impl::take_loaded(Progress& peer, EntriesLoaded& event) {
   replicate(peer);
 }
 
+void RaftNode::Impl::on_heard(Progress& peer, const Message& reply) {
+  peer.silent_ticks = 0;
+  peer.space_low = reply.space_low;
+  if (peer.reverted) return;
+  peer.round_acked = std::max(peer.round_acked, std::min(reply.read_round, read_round_));
+  confirm_reads();
+}
+
 void RaftNode::Impl::handle_append_reply(const Message& message) {
   Progress* peer = role_ == Role::kLeader ? find_peer(message.from) : nullptr;
   if (peer == nullptr) return;
-  peer->silent_ticks = 0;
-  peer->round_acked = std::max(peer->round_acked, std::min(message.read_round, read_round_));
-  confirm_reads();
+  on_heard(*peer, message);
   if (message.reject) return handle_append_rejected(*peer, message);
   if (message.match > log_.last().index) {
     KVS_LOG(kError, "raft", "node {:x}: {:x} acknowledged entry {} beyond the log's end {}",
             options_.id.value, message.from.value, message.match.value, log_.last().index.value);
     return;
   }
+  if (peer->reverted) return;
   if (peer->inflight.free_to(message.match)) peer->ack_ticks = 0;
   const bool news = message.match >= peer->match;
+  if (message.match > peer->match) peer->match_round = read_round_;
   peer->match = std::max(peer->match, message.match);
   peer->next = std::max(peer->next, peer->match + 1);
   if (news && peer->state == State::kProbe) peer->become_replicate();
@@ -147,7 +155,23 @@ void RaftNode::Impl::handle_append_reply(const Message& message) {
   if (peer->id == transfer_target_) continue_transfer();
 }
 
+// A rejection of an append that was sent after the peer's acknowledgement had arrived here.
+bool RaftNode::Impl::notice_reverted(Progress& peer, const Message& rejection) {
+  if (rejection.rejected > peer.match || rejection.read_round <= peer.match_round) return false;
+  if (!peer.reverted)
+    KVS_LOG(
+        kError, "raft",
+        "node {:x}: {:x} lost entries up to {} that it had acknowledged: was an old copy of its "
+        "disk put back? It is not counted; remove it and add it again with an empty directory",
+        options_.id.value, peer.id.value, peer.match.value);
+  peer.reverted = true;
+  peer.round_acked = 0;
+  peer.become_probe();
+  return true;
+}
+
 void RaftNode::Impl::handle_append_rejected(Progress& peer, const Message& message) {
+  if (notice_reverted(peer, message)) return;
   // Only the rejection of what is being tried now says anything; others are late or repeated.
   if (message.rejected <= peer.match) return;
   if (peer.state == State::kSnapshot) return;
@@ -182,9 +206,7 @@ void RaftNode::Impl::broadcast_heartbeats() {
 void RaftNode::Impl::handle_heartbeat_reply(const Message& message) {
   Progress* peer = role_ == Role::kLeader ? find_peer(message.from) : nullptr;
   if (peer == nullptr) return;
-  peer->silent_ticks = 0;
-  peer->round_acked = std::max(peer->round_acked, std::min(message.read_round, read_round_));
-  confirm_reads();
+  on_heard(*peer, message);
   // The peer restarted in this term and lost what it knew of our log: tell it again.
   if (peer->state == State::kReplicate && message.read_round == peer->heartbeat_round &&
       message.match < peer->heartbeat_match)

@@ -10,7 +10,7 @@ uint64_t RaftNode::Impl::quorum_value(uint64_t own, uint64_t (*of_peer)(const Pr
   quorum_scratch_.clear();
   if (configuration().is_voter(options_.id)) quorum_scratch_.push_back(own);
   for (const Progress& peer : peers_) {
-    if (peer.voter) quorum_scratch_.push_back(of_peer(peer));
+    if (peer.voter) quorum_scratch_.push_back(peer.reverted ? 0 : of_peer(peer));
   }
   const size_t quorum = configuration().quorum();
   if (quorum_scratch_.size() < quorum) return 0;

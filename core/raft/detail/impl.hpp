@@ -108,6 +108,8 @@ struct RaftNode::Impl {
   void take_loaded(Progress& peer, EntriesLoaded& event);
   void handle_append_reply(const Message& message);
   void handle_append_rejected(Progress& peer, const Message& message);
+  bool notice_reverted(Progress& peer, const Message& rejection);
+  void on_heard(Progress& peer, const Message& reply);
   void send_heartbeat(Progress& peer);
   void broadcast_heartbeats();
   void handle_heartbeat_reply(const Message& message);
@@ -167,6 +169,7 @@ struct RaftNode::Impl {
   bool change_pending() const { return configurations_.back().first > commit_; }
 
   // --- transfer.cpp
+  void handle(DiskSpace& event) { space_low_ = event.low; }
   void handle(TransferLeadership& event);
   void continue_transfer();
   Progress* best_successor();
@@ -193,6 +196,7 @@ struct RaftNode::Impl {
   Random random_;
   Output* out_ = nullptr;  // of the current step
   uint64_t ticks_ = 0;
+  bool space_low_ = false;
 
   // Figure 2, state on all servers.
   Term term_;

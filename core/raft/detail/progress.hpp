@@ -40,13 +40,16 @@ struct Progress {
   NodeId id;
   bool voter = false;
   State state = State::kProbe;
-  Index match;  // durable on the peer; never decreases within a term
-  Index next;   // the first entry that the next append carries; above match
+  Index match;               // durable on the peer; never decreases within a term
+  uint64_t match_round = 0;  // the read round in which match last grew
+  Index next;                // the first entry that the next append carries; above match
 
   bool paused = false;        // probe: wait for an answer or the next heartbeat
   uint32_t probe_ticks = 0;   // since the last probe was sent
   uint32_t silent_ticks = 0;  // since anything was heard of the peer
-  uint32_t ack_ticks = 0;     // since the window moved while appends are in flight
+  bool space_low = false;
+  bool reverted = false;
+  uint32_t ack_ticks = 0;  // since the window moved while appends are in flight
   Inflight inflight;
 
   Index commit_sent;        // the commit index that the peer was told

@@ -115,6 +115,8 @@ void RaftNode::Impl::follow(NodeId from) {
 }
 
 void RaftNode::Impl::send(Message message) {
+  message.space_low = space_low_ && (message.type == MessageType::kAppendReply ||
+                                     message.type == MessageType::kHeartbeatReply);
   // A term that this node may forget in a crash is told to nobody.
   if (message.term == term_) return send_after(hard_state_sequence_, std::move(message));
   out_->messages.push_back(std::move(message));

@@ -69,7 +69,7 @@ void RaftNode::Impl::tick_peer(Progress& peer) {
 bool RaftNode::Impl::has_quorum_contact() const {
   size_t heard = configuration().is_voter(options_.id) ? 1 : 0;
   for (const Progress& peer : peers_) {
-    if (peer.voter && is_active(peer)) ++heard;
+    if (peer.voter && !peer.reverted && is_active(peer)) ++heard;
   }
   return heard >= configuration().quorum();
 }

@@ -13,7 +13,7 @@ void RaftNode::Impl::handle(TransferLeadership& event) {
   }
   // Nobody, a learner, a removed node or this one cannot take over (F1).
   const Progress* peer = find_peer(target);
-  if (peer == nullptr || !peer->voter || target == transfer_target_) return;
+  if (peer == nullptr || !peer->voter || peer->reverted || target == transfer_target_) return;
   KVS_LOG(kInfo, "raft", "node {:x}: hands leadership to {:x}", options_.id.value, target.value);
   transfer_target_ = target;
   transfer_ticks_ = 0;
@@ -37,7 +37,7 @@ void RaftNode::Impl::continue_transfer() {
 Progress* RaftNode::Impl::best_successor() {
   Progress* best = nullptr;
   for (Progress& peer : peers_) {
-    if (!peer.voter || !is_active(peer)) continue;
+    if (!peer.voter || peer.reverted || !is_active(peer)) continue;
     if (best == nullptr || peer.match > best->match) best = &peer;
   }
   return best;

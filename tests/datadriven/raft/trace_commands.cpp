@@ -190,6 +190,8 @@ void TraceRunner::inject(const Arguments& arguments) {
       message.reject = true;
     else if (key == "forced")
       message.forced = true;
+    else if (key == "space_low")
+      message.space_low = true;
     else if (key == "entry")
       message.entries.push_back(command_entry(parse_log_id(value), "x"));
     else

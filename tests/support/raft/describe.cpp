@@ -84,6 +84,7 @@ std::string describe(const Message& m) {
     case MessageType::kTimeoutNow:
       break;
   }
+  if (m.space_low) out += " space-low";
   if (m.read_round > 0) out += fmt::format(" round={}", m.read_round);
   return out;
 }
@@ -101,9 +102,10 @@ std::string describe(const LogWrite& write) {
 
 std::string describe(const PeerStatus& peer) {
   static constexpr const char* kStates[] = {"probe", "replicate", "snapshot"};
-  return fmt::format("{} {} match={} next={}{}", peer.id.value,
+  return fmt::format("{} {} match={} next={}{}{}{}", peer.id.value,
                      kStates[static_cast<size_t>(peer.state)], peer.match.value, peer.next.value,
-                     peer.recently_active ? "" : " silent");
+                     peer.recently_active ? "" : " silent", peer.space_low ? " space-low" : "",
+                     peer.reverted ? " reverted" : "");
 }
 
 std::string describe(SnapshotDecision decision) {

@@ -58,6 +58,73 @@ TEST_CASE("what the caller must not do is asserted") {
   }));
 }
 
+TEST_CASE("a peer that lost what it acknowledged counts no more (H6)") {
+  NodeFixture node(voters({1, 2, 3}));
+  node.lead();
+  node.acknowledge(2, 1);
+  node.tick(4);  // heartbeats: the read round grows
+  node.step(PeerConnected{{2}});
+  node.step(PeerConnected{{2}});
+  const Message* probe = node.sent(Type::kAppend, 2);
+  REQUIRE(probe != nullptr);
+  Message rejection = NodeFixture::message(Type::kAppendReply, 2, node.node().term().value);
+  rejection.reject = true;
+  rejection.rejected = {1};
+  // An answer from before the acknowledgement is only late.
+  rejection.read_round = 0;
+  node.receive(rejection);
+  CHECK_FALSE(node.node().peers()[0].reverted);
+  rejection.read_round = probe->read_round;
+  node.receive(rejection);
+  REQUIRE(node.node().peers()[0].reverted);
+  // Its acknowledgements commit nothing, those of the other one do.
+  const ProposeResult proposed = node.propose();
+  CHECK(node.sent(Type::kAppend, 2) == nullptr);
+  node.acknowledge(2, proposed.id.index.value, 1'000);
+  node.step(ReadIndexRequest{7});
+  CHECK(node.out.reads.empty());
+  CHECK(node.node().commit_index() < proposed.id.index);
+  node.persist();
+  CHECK(node.node().commit_index() < proposed.id.index);
+  node.acknowledge(3, proposed.id.index.value, 1'000);
+  CHECK(node.node().commit_index() == proposed.id.index);
+  // Nor does it keep the leader in office.
+  for (int i = 0; i < 20; ++i) {
+    node.tick();
+    node.receive(NodeFixture::message(Type::kHeartbeatReply, 2, node.node().term().value));
+  }
+  CHECK(node.node().role() == Role::kFollower);
+}
+
+TEST_CASE("every acknowledgement tells whether the disk is nearly full") {
+  NodeFixture follower(voters({1, 2, 3}));
+  follower.step(DiskSpace{true});
+  follower.receive(NodeFixture::append(2, 1, {}, entries_of({1})));
+  follower.persist();
+  REQUIRE(follower.sent(Type::kAppendReply) != nullptr);
+  CHECK(follower.sent(Type::kAppendReply)->space_low);
+  Message heartbeat = NodeFixture::message(Type::kHeartbeat, 2, 1);
+  heartbeat.read_round = 3;
+  follower.receive(heartbeat);
+  REQUIRE(follower.sent(Type::kHeartbeatReply) != nullptr);
+  CHECK(follower.sent(Type::kHeartbeatReply)->space_low);
+  follower.step(DiskSpace{false});
+  heartbeat.read_round = 4;
+  follower.receive(heartbeat);
+  CHECK_FALSE(follower.sent(Type::kHeartbeatReply)->space_low);
+
+  NodeFixture leader(voters({1, 2, 3}));
+  leader.lead();
+  Message reply = NodeFixture::message(Type::kHeartbeatReply, 2, leader.node().term().value);
+  reply.space_low = true;
+  leader.receive(reply);
+  CHECK(leader.node().peers()[0].space_low);
+  CHECK_FALSE(leader.node().peers()[1].space_low);
+  reply.space_low = false;
+  leader.receive(reply);
+  CHECK_FALSE(leader.node().peers()[0].space_low);
+}
+
 TEST_CASE("check_restored names what does not fit") {
   auto restored = [](LogId applied) {
     Restored r{{}, RaftLog({{1}, {3}}, 100), voters({1}), applied};

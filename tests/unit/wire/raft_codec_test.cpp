@@ -50,6 +50,7 @@ Message sample_reply() {
   Message m = message(MessageType::kAppendReply);
   m.reject = true;
   m.forced = true;
+  m.space_low = true;
   m.log = {Term{1}, Index{2}};
   m.commit = Index{UINT64_MAX};
   m.match = Index{300};
@@ -74,6 +75,7 @@ void check_equal(const Message& a, const Message& b) {
   CHECK(a.type == b.type);
   CHECK(a.reject == b.reject);
   CHECK(a.forced == b.forced);
+  CHECK(a.space_low == b.space_low);
   CHECK((a.from == b.from && a.to == b.to && a.term == b.term && a.log == b.log));
   CHECK((a.commit == b.commit && a.match == b.match && a.hint == b.hint));
   CHECK((a.rejected == b.rejected && a.read_round == b.read_round && a.token == b.token));
@@ -198,8 +200,8 @@ TEST_CASE("another kind of frame and unknown flags are refused") {
   bytes[0] = 2;
   CHECK(decode(bytes).status().message() == "raft message: another kind of frame");
   bytes[0] = 1;
-  bytes[2] = 4;
-  CHECK(decode(bytes).status().message() == "raft message: flags 0x4 are unknown");
+  bytes[2] = 8;
+  CHECK(decode(bytes).status().message() == "raft message: flags 0x8 are unknown");
 }
 
 }  // namespace kvstore::wire::test
