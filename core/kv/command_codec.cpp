@@ -12,7 +12,8 @@ namespace {
 
 constexpr uint8_t kFormat = 1;
 constexpr size_t kTimeOffset = 1;
-enum : uint8_t { kTxn = 1, kUploadPart = 2, kUploadAbort = 3, kSweepUploads = 4 };
+constexpr size_t kKindOffset = 9;
+enum : uint8_t { kTxn = 1, kUploadPart = 2, kUploadAbort = 3, kSweepUploads = 4, kCheckpoint = 5 };
 
 constexpr uint32_t kKnownFlags = kOpPrev | kOpKeysOnly | kOpCountOnly | kOpReverse;
 // Fewest bytes that an element of a sequence takes, so that counts cannot drive allocations.
@@ -69,6 +70,7 @@ struct Writer {
     e.u8(kSweepUploads);
     e.u64(sweep.idle_before_ms);
   }
+  void operator()(const Checkpoint&) { e.u8(kCheckpoint); }
 };
 
 // Reads a command's payload.  What a newer version may have added is told apart from damage.
@@ -147,6 +149,11 @@ void stamp_time(std::string* encoded, uint64_t leader_time_ms) {
   std::memcpy(encoded->data() + kTimeOffset, &leader_time_ms, sizeof leader_time_ms);
 }
 
+bool is_checkpoint(Bytes encoded) {
+  return encoded.size() == kKindOffset + 1 && encoded[0] == kFormat &&
+         encoded[kKindOffset] == kCheckpoint;
+}
+
 Result<DecodedCommand> decode_command(Bytes bytes) {
   Decoder d(bytes);
   uint8_t format = d.u8();
@@ -174,6 +181,9 @@ Result<DecodedCommand> decode_command(Bytes bytes) {
       break;
     case kSweepUploads:
       out.command = SweepUploads{d.u64()};
+      break;
+    case kCheckpoint:
+      out.command = Checkpoint{};
       break;
     default:
       return Status(Code::kUnsupported, fmt::format("command: kind {} is unknown", kind));

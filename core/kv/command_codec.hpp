@@ -21,6 +21,9 @@ struct DecodedCommand {
 // stop there, never skip it).
 Result<DecodedCommand> decode_command(Bytes bytes);
 
+// Whether the encoded command is a Checkpoint: cheaper than decoding it.
+bool is_checkpoint(Bytes encoded);
+
 std::string encode_result(const CommandResult& result);
 Result<CommandResult> decode_result(Bytes bytes);
 

@@ -143,8 +143,10 @@ Status StateMachine::Impl::apply_command(size_t i, CommandResult* result) {
     result->message = s.message();
   } else if (auto* abort = std::get_if<UploadAbort>(&command)) {
     uploads.remove(abort->upload_id, &batch.ops());
+  } else if (auto* sweep = std::get_if<SweepUploads>(&command)) {
+    uploads.sweep(sweep->idle_before_ms, &batch.ops());
   } else {
-    uploads.sweep(std::get<SweepUploads>(command).idle_before_ms, &batch.ops());
+    static_assert(std::variant_size_v<Command> == 5);  // Checkpoint: nothing to do
   }
   machine.newest_time_ms = now_ms;
   return Status();

@@ -115,7 +115,12 @@ struct SweepUploads {
   bool operator==(const SweepUploads&) const = default;
 };
 
-using Command = std::variant<Txn, UploadPart, UploadAbort, SweepUploads>;
+// Changes nothing: a place in the log at which every node hashes its state (state_hash.hpp).
+struct Checkpoint {
+  bool operator==(const Checkpoint&) const = default;
+};
+
+using Command = std::variant<Txn, UploadPart, UploadAbort, SweepUploads, Checkpoint>;
 
 struct OpResult {
   Op::Kind kind = Op::Kind::kPut;

@@ -43,6 +43,8 @@ Node::~Node() {
   reads_.fail_all(Code::kCancelled, "the node stops");
   forwards_.fail_all(Code::kCancelled, "the node stops");
   manager_.fail_all(Code::kCancelled, "the node stops");
+  hashes_.fail_all(Code::kCancelled, "the node stops");
+  end_comparison(Code::kCancelled, "the node stops");
   if (transfer_.control) {
     std::exchange(transfer_, {}).control->finish(Code::kCancelled, "the node stops");
   }
@@ -64,6 +66,7 @@ void Node::tick() {
   proposals_.expire(now_ms);
   forwards_.expire(now_ms);
   reads_.tick(now_ms, options_.read_retry_ms, static_cast<bool>(raft_->leader()));
+  hashes_.expire(now_ms);
   manager_.check_role_waits(*raft_, membership_, now_ms);
   if (dialing_stale_) refresh_dialing();
   forget_foreign_claim(now_ms);
@@ -325,6 +328,8 @@ void Node::fail(const Status& why) {
   reads_.fail_all(Code::kClosed, message.c_str());
   forwards_.fail_all(Code::kClosed, message.c_str());
   manager_.fail_all(Code::kClosed, message);
+  hashes_.fail_all(Code::kClosed, message);
+  end_comparison(Code::kClosed, message);
   if (transfer_.control) std::exchange(transfer_, {}).control->finish(Code::kClosed, message);
   if (install_decided_) std::exchange(install_decided_, nullptr)(why);
 }

@@ -5,7 +5,8 @@
 // Concurrency: one executor (the raft thread, or the simulator); nothing here locks or blocks.
 // Outline: node.cpp turns events into raft steps and outputs into port calls; node_requests.cpp has
 // proposals, reads and forwarding; node_space.cpp the disk reserve; node_membership.cpp hellos and
-// dialling; node_control.cpp the verbs; node_status.cpp the reports.
+// dialling; node_control.cpp the verbs; node_hash.cpp the comparison of states; node_status.cpp the
+// reports.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include "node/ports.hpp"
 #include "node/proposal_table.hpp"
 #include "node/read_table.hpp"
+#include "node/state_hashes.hpp"
 #include "raft/raft_node.hpp"
 
 namespace kvstore::node {
@@ -51,7 +53,8 @@ struct Counters {
   uint64_t leader_changes = 0;
   uint64_t snapshots_sent = 0;
   uint64_t snapshots_installed = 0;
-  uint64_t messages_dropped = 0;  // malformed or from another cluster
+  uint64_t messages_dropped = 0;   // malformed or from another cluster
+  uint64_t state_divergences = 0;  // comparisons that found members with another state
 };
 
 class Node {
@@ -88,6 +91,9 @@ class Node {
   // What is free on the disk, in bytes; below Options::disk_reserve_bytes on any member the leader
   // refuses with NO_SPACE what may grow the state.
   void on_disk_space(uint64_t free_bytes);
+
+  // The state right after a Checkpoint was applied.
+  void on_state_hash(const kv::StateHash& hash);
 
   // ---- snapshots
   void on_snapshot_sent(raft::NodeId peer, bool ok, raft::LogId last);
@@ -167,6 +173,15 @@ class Node {
   void hand_leadership_over();
   Status check_removal(const std::string& name, bool force, std::string* code) const;
 
+  // node_hash.cpp
+  struct HashComparison;
+  void control_hash(ControlPtr control);
+  void control_hash_at(ControlPtr control);
+  void compare_hashes(const ProposalOutcome& checkpoint);
+  void ask_member(raft::NodeId member, ControlPtr control);
+  void finish_comparison(HashComparison* comparison);
+  void end_comparison(Code code, const std::string& message);
+
   // node_status.cpp
   void control_health(ControlPtr control);
   void control_status(ControlPtr control);
@@ -186,6 +201,8 @@ class Node {
   PeerDirectory peers_;
   MembershipManager manager_;
   CompactionPolicy compaction_;
+  StateHashes hashes_;
+  std::shared_ptr<HashComparison> comparison_;
 
   AppliedReport applied_;
   raft::LogId state_durable_;

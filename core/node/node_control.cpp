@@ -63,7 +63,7 @@ class Arguments {
 
 bool is_leader_verb(const std::string& verb) {
   return verb == "cluster.add" || verb == "cluster.remove" || verb == "cluster.transfer" ||
-         verb == "cluster.progress";
+         verb == "cluster.progress" || verb == "admin.hash";
 }
 
 // The code of a failed membership edit, unless the edit named one.
@@ -128,6 +128,8 @@ void Node::execute(ControlPtr control) {
     control_transfer(std::move(control));
   } else if (control->verb == "cluster.progress") {
     control->finish(Code::kOk, {}, progress_json());
+  } else if (control->verb == "admin.hash") {
+    control_hash(std::move(control));
   } else {
     control->finish(Code::kUnsupported, "unknown verb '" + control->verb + "'");
   }

@@ -299,6 +299,8 @@ void Node::on_control_request(raft::NodeId from, const SharedBytes& payload) {
       });
   if (!reserved) {
     control->finish(Code::kBusy, "the leader has too many forwarded requests");
+  } else if (control->verb == "admin.hash_at") {
+    control_hash_at(std::move(control));
   } else if (!leads() || !refusal()) {  // also while leadership is handed over: the next one serves
     control->finish(Code::kNotLeader, "this node does not lead, or not for long");
   } else {

@@ -1,6 +1,10 @@
 #include "node/runtime/apply_thread.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include "kv/command_codec.hpp"
 
 namespace kvstore::node::runtime {
 namespace {
@@ -108,8 +112,7 @@ Status ApplyThread::apply_group(std::span<ApplyBatch*> group) {
   for (const ApplyBatch* batch : group) {
     for (const raft::Entry& e : batch->entries) entries_.push_back(to_kv(e));
   }
-  results_.clear();
-  if (Status s = machine_->apply(entries_, &results_); !s) {
+  if (Status s = apply_entries(); !s) {
     for (ApplyBatch* batch : group) abandon(batch);
     return s;
   }
@@ -122,6 +125,27 @@ Status ApplyThread::apply_group(std::span<ApplyBatch*> group) {
       complete(std::move(proposal), batch->entries[offset].id, std::move(results_[start + offset]));
     }
     start += batch->entries.size();
+  }
+  return Status::ok();
+}
+
+// In one state write, but that one ends at a checkpoint, where a view is taken.
+Status ApplyThread::apply_entries() {
+  results_.clear();
+  std::span<const kv::LogEntry> rest = entries_;
+  while (!rest.empty()) {
+    auto checkpoint = std::find_if(rest.begin(), rest.end(), [](const kv::LogEntry& e) {
+      return e.kind == kv::LogEntry::Kind::kCommand && kv::is_checkpoint(e.data);
+    });
+    const bool found = checkpoint != rest.end();
+    const auto count = static_cast<size_t>(checkpoint - rest.begin()) + (found ? 1 : 0);
+    if (Status s = machine_->apply(rest.first(count), &part_results_); !s) return s;
+    std::move(part_results_.begin(), part_results_.end(), std::back_inserter(results_));
+    rest = rest.subspan(count);
+    if (!found) continue;
+    Result<std::unique_ptr<kv::View>> view = adapter_->open_view();
+    if (!view) return view.status();
+    callbacks_.checkpoint(std::move(*view));
   }
   return Status::ok();
 }

@@ -22,6 +22,8 @@ class ApplyThread : public StatePort {
   struct Callbacks {
     std::function<void(const AppliedReport&)> applied;
     std::function<void(raft::LogId durable)> synced;
+    // The state right after a Checkpoint.
+    std::function<void(std::unique_ptr<kv::View>)> checkpoint;
     FatalFn fatal;
   };
 
@@ -51,6 +53,7 @@ class ApplyThread : public StatePort {
 
   void run(std::vector<Task>* tasks);
   Status apply_group(std::span<ApplyBatch*> group);
+  Status apply_entries();
   Status run_install(Install* install);
   AppliedReport report();
 
@@ -63,6 +66,7 @@ class ApplyThread : public StatePort {
   bool failed_ = false;  // [apply-thread]
   std::vector<kv::LogEntry> entries_;
   std::vector<kv::CommandResult> results_;
+  std::vector<kv::CommandResult> part_results_;
 };
 
 }  // namespace kvstore::node::runtime

@@ -37,6 +37,7 @@ constexpr Series kCounters[] = {
     {"kvstore_snapshots_sent_total", "Snapshots sent to other nodes."},
     {"kvstore_snapshots_installed_total", "Snapshots installed here."},
     {"kvstore_messages_dropped_total", "Messages dropped as malformed or of another cluster."},
+    {"kvstore_state_divergences_total", "Comparisons that found members with another state."},
 };
 
 }  // namespace
@@ -96,6 +97,7 @@ void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
   raise(kSnapshotsSent, c.snapshots_sent);
   raise(kSnapshotsInstalled, c.snapshots_installed);
   raise(kMessagesDropped, c.messages_dropped);
+  raise(kStateDivergences, c.state_divergences);
 }
 
 }  // namespace kvstore::node::runtime

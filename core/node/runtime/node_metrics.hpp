@@ -51,6 +51,7 @@ class NodeMetrics {
     kSnapshotsSent,
     kSnapshotsInstalled,
     kMessagesDropped,
+    kStateDivergences,
     kCounterCount
   };
 

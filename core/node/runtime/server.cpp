@@ -20,6 +20,7 @@
 #include "node/runtime/raft_thread.hpp"
 #include "node/runtime/recovery.hpp"
 #include "node/runtime/snapshot_streams.hpp"
+#include "node/runtime/state_hasher.hpp"
 #include "node/runtime/transport_host.hpp"
 #include "plugin/api.hpp"
 
@@ -103,6 +104,7 @@ struct Server::Impl : ObserverPort {
   std::unique_ptr<Node> node;
   std::unique_ptr<NodeMetrics> metrics;
   DiskMonitor disk_monitor;
+  StateHasher hasher;
   std::vector<std::unique_ptr<Engine::Frontend>> frontends;
   std::vector<plugin::Api> apis;
   std::vector<std::pair<std::string, std::string>> api_addresses;
@@ -304,7 +306,7 @@ Status Server::Impl::build_node() {
           [this](raft::LogId durable) {
             raft_thread.post([this, durable] { node->on_state_synced(durable); });
           },
-          on_fatal});
+          [this](std::unique_ptr<kv::View> view) { hasher.add(std::move(view)); }, on_fatal});
   SnapshotStreams::Parts parts;
   parts.raft_thread = &raft_thread;
   parts.transport = &transport;
@@ -347,6 +349,9 @@ Status Server::Impl::build_node() {
 
 void Server::Impl::start_threads() {
   log_thread->start();
+  hasher.start([this](const kv::StateHash& hash) {
+    raft_thread.post([this, hash] { node->on_state_hash(hash); });
+  });
   apply_thread->start();
   snapshots->start(node.get());
   host.open_for_peers(node.get(),
@@ -433,6 +438,7 @@ void Server::Impl::stop() {
   if (snapshots) snapshots->stop();
   raft_thread.stop();
   if (apply_thread) apply_thread->stop();
+  hasher.stop();
   if (log_thread) log_thread->stop();
   threads_running = false;
   node.reset();  // ends whatever a stuck thread left over: the front ends must still be there

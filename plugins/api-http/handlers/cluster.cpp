@@ -50,13 +50,6 @@ bool optional_boolean(const json& document, const char* name) {
   return field->get<bool>();
 }
 
-Response document_response(const kvs_result& result) {
-  Response response;
-  describe(result, &response);
-  response.body.assign(sdk::view(result.json)).push_back('\n');
-  return response;
-}
-
 void pass_through(Context& context, const kvs_call& call, const ExchangePtr& exchange,
                   const char* verb, const json& document) {
   context.engine->control(

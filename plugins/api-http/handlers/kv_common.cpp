@@ -60,4 +60,11 @@ void describe(const kvs_result& result, Response* response) {
   response->term = result.at.term;
 }
 
+Response document_response(const kvs_result& result) {
+  Response response;
+  describe(result, &response);
+  response.body.assign(sdk::view(result.json)).push_back('\n');
+  return response;
+}
+
 }  // namespace kvstore::http

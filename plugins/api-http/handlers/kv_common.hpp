@@ -30,4 +30,7 @@ void append_item(const kvs_item& item, bool with_value, std::string* out);
 // Fills revision, term and, for an item, the ETag.
 void describe(const kvs_result& result, Response* response);
 
+// The document of a control verb as the answer.
+Response document_response(const kvs_result& result);
+
 }  // namespace kvstore::http

@@ -10,6 +10,7 @@ Router all_routes() {
   add_cluster_routes(&router);
   add_health_routes(&router);
   add_metrics_routes(&router);
+  add_admin_routes(&router);
   return router;
 }
 

@@ -12,6 +12,7 @@ void add_kv_list_routes(Router* router);
 void add_cluster_routes(Router* router);
 void add_health_routes(Router* router);
 void add_metrics_routes(Router* router);
+void add_admin_routes(Router* router);
 
 Router all_routes();
 

@@ -37,7 +37,7 @@ std::vector<std::string> sample_commands() {
   std::vector<std::string> out;
   for (const Command& command :
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
-        Command(UploadAbort{9}), Command(SweepUploads{12345})})
+        Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{})})
     out.push_back(encode_command(command));
   return out;
 }
@@ -71,7 +71,7 @@ std::string reencode_command(Bytes bytes) {
 TEST_CASE("commands survive their encoding") {
   for (const Command& command :
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
-        Command(UploadAbort{9}), Command(SweepUploads{12345})}) {
+        Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{})}) {
     auto decoded = decode_command(encode_command(command));
     REQUIRE_MESSAGE(decoded.is_ok(), decoded.status().to_string());
     CHECK(decoded->leader_time_ms == 0);

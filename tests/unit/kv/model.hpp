@@ -39,9 +39,9 @@ class Model {
       result.code = add_part(*part);
     else if (auto* abort = std::get_if<UploadAbort>(&command))
       uploads.erase(abort->upload_id);
-    else
+    else if (auto* sweep = std::get_if<SweepUploads>(&command))
       std::erase_if(uploads, [&](const auto& upload) {
-        return upload.second.last_time_ms < std::get<SweepUploads>(command).idle_before_ms;
+        return upload.second.last_time_ms < sweep->idle_before_ms;
       });
     result.revision = revision;
     return result;

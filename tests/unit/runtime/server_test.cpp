@@ -56,6 +56,35 @@ TEST_CASE_FIXTURE(Trio, "three servers replicate, and any of them takes any requ
   CHECK(status(c)["members"].size() == 3);
 }
 
+TEST_CASE_FIXTURE(Trio, "the states of all members are compared while writes go on") {
+  bootstrap();
+  join(b);
+  join(c);
+  std::vector<Pending> writes;
+  for (int i = 0; i < 200; ++i) {
+    writes.push_back(a.put("k" + std::to_string(i), "v", 30'000));
+    if (i != 100) continue;
+    Answer answer = b.control("admin.hash", "{}", 30'000).wait();
+    REQUIRE(answer.status == KVS_OK);
+    nlohmann::json document = nlohmann::json::parse(answer.json);
+    CHECK(document["agree"] == true);
+    CHECK(document["complete"] == true);
+    REQUIRE(document["members"].size() == 3);
+    CHECK(document["members"][0]["hash"] == document["members"][2]["hash"]);
+    CHECK(document["members"][0]["pairs"].get<uint64_t>() > 1);
+  }
+  for (Pending& write : writes) CHECK(write.wait().status == KVS_OK);
+  // A member that does not answer is named.
+  c.stop();
+  Answer answer = b.control("admin.hash", "{}", 5'000).wait();
+  if (answer.status == KVS_OK) {
+    nlohmann::json document = nlohmann::json::parse(answer.json);
+    CHECK(document["agree"] == true);
+    CHECK(document["complete"] == false);
+    CHECK(document["members"][2].contains("error"));
+  }
+}
+
 TEST_CASE_FIXTURE(Trio, "an empty joiner of an old cluster installs a snapshot") {
   for (TestServer* node : all) {
     node->options.node.trailing_entries = 5;

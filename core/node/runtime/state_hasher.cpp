@@ -1,0 +1,36 @@
+#include "node/runtime/state_hasher.hpp"
+
+#include <utility>
+
+#include "base/log.hpp"
+
+namespace kvstore::node::runtime {
+
+void StateHasher::start(Report report) {
+  worker_.start("kvs-hash", [this, report = std::move(report)](auto* views) {
+    for (std::shared_ptr<kv::View>& view : *views) {
+      Result<kv::StateHash> hash = kv::hash_state(*view, [this] { return stopping_.load(); });
+      view.reset();
+      if (hash) {
+        report(*hash);
+      } else if (!stopping_) {
+        KVS_LOG(kError, "state", "the state could not be hashed: {}", hash.status().to_string());
+      }
+    }
+  });
+}
+
+void StateHasher::stop() {
+  stopping_ = true;
+  worker_.stop();
+}
+
+void StateHasher::add(std::unique_ptr<kv::View> view) {
+  if (worker_.waiting() > 0) {
+    KVS_LOG(kWarn, "state", "a checkpoint is not hashed: an earlier one still is");
+    return;
+  }
+  worker_.push(std::move(view));
+}
+
+}  // namespace kvstore::node::runtime
