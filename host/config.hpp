@@ -55,6 +55,7 @@ struct LimitsConfig {
   uint64_t proposal_bytes_max = 256 << 20;
   uint64_t reads_max = 16'384;
   uint64_t readers_max = 4'096;
+  uint64_t reader_age_ms_max = 600'000;
   uint64_t uploads_max = 64;
   uint64_t upload_idle_ms = 600'000;
   uint64_t forwarded_requests_max = 8'192;

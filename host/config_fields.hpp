@@ -39,6 +39,7 @@ void limits_fields(Visit&& visit, Limits& c) {
   visit("proposal_bytes_max", c.proposal_bytes_max);
   visit("reads_max", c.reads_max);
   visit("readers_max", c.readers_max);
+  visit("reader_age_ms_max", c.reader_age_ms_max);
   visit("uploads_max", c.uploads_max);
   visit("upload_idle_ms", c.upload_idle_ms);
   visit("forwarded_requests_max", c.forwarded_requests_max);

@@ -95,6 +95,8 @@ int run(const CommandLine& line) {
   const Config& config = line.config;
   Result<LogLevels> levels = parse_log_levels(config.log_level);
   if (!levels) return complain(levels.status().message(), kExitUsage);
+  // A question gets its answer and no story.
+  if (line.action != Action::kRun) levels = parse_log_levels("warn");
   SpdlogSink sink(std::move(*levels), config.node_id);
   set_log_sink(&sink);
   Metrics metrics;

@@ -45,6 +45,7 @@ void set_limits(const Config& config, ServerOptions* out) {
   limits.proposal_bytes_max = c.proposal_bytes_max;
   limits.reads_max = c.reads_max;
   limits.readers_max = c.readers_max;
+  limits.reader_age_ms_max = c.reader_age_ms_max;
   limits.uploads_max = c.uploads_max;
   out->node.upload_idle_ms = c.upload_idle_ms;
   out->node.forwarded_requests_max = c.forwarded_requests_max;

@@ -17,6 +17,7 @@ struct EngineLimits {
   uint64_t proposal_bytes_max = 256 << 20;
   uint64_t reads_max = 16'384;   // reads waiting for confirmation
   uint64_t readers_max = 4'096;  // readers open at a time
+  uint64_t reader_age_ms_max = 600'000;
   uint64_t uploads_max = 64;
   uint64_t request_id_bytes_max = 128;
 };

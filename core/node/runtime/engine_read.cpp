@@ -14,19 +14,27 @@ struct kvs_reader {
   kvstore::node::runtime::Engine* engine = nullptr;
   std::unique_ptr<kvstore::kv::View> view;
   uint64_t revision = 0;
+  uint64_t end_ms = 0;  // of the view
 };
 
 namespace kvstore::node::runtime {
 namespace {
 
+// A view that is kept holds back what the store could reuse, so it ends at an age.
 Status open_view(kvs_reader* r) {
-  if (r->view) return Status::ok();
+  const uint64_t now_ms = r->engine->parts().clock->now_ms();
+  if (r->end_ms != 0) {
+    if (now_ms < r->end_ms) return Status::ok();
+    r->view.reset();
+    return {Code::kCancelled, "the read took too long (limits.reader_age_ms_max)"};
+  }
   Result<std::unique_ptr<kv::View>> view = r->engine->parts().adapter->open_view();
   if (!view) return view.status();
   Result<uint64_t> revision = kv::read_revision(**view);
   if (!revision) return revision.status();
   r->view = std::move(*view);
   r->revision = *revision;
+  r->end_ms = now_ms + r->engine->limits().reader_age_ms_max;
   return Status::ok();
 }
 

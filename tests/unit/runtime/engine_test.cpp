@@ -211,6 +211,26 @@ TEST_CASE_FIXTURE(Fixture, "full queues answer BUSY and nothing was done") {
   close(u);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a reader that is kept too long is ended") {
+  node.options.limits.reader_age_ms_max = 20;
+  start();
+  REQUIRE(node.put("k", "v", 20'000).wait().status == KVS_OK);
+  Pending pending = node.open(linearizable());
+  REQUIRE(pending.wait().status == KVS_OK);
+  CHECK(node.engine()->read_revision(pending.reader) > 0);
+  kvs_slice key = plugin::to_slice("k");
+  kvs_error err{};
+  err.struct_size = sizeof err;
+  auto get = [&] {
+    return node.engine()->get(
+        pending.reader, &key, [](void*, const kvs_item*) noexcept -> kvs_status { return KVS_OK; },
+        nullptr, &err);
+  };
+  CHECK(eventually([&] { return get() == KVS_E_CANCELLED; }));
+  CHECK(std::string(err.message).find("reader_age_ms_max") != std::string::npos);
+  node.engine()->read_close(pending.reader);
+}
+
 TEST_CASE_FIXTURE(Fixture, "readers are counted until they are closed") {
   node.options.limits.readers_max = 1;
   start();
