@@ -17,6 +17,7 @@
 #include "kv/state_machine.hpp"
 #include "node/ports.hpp"
 #include "node/runtime/engine_limits.hpp"
+#include "node/runtime/fatal.hpp"
 #include "node/runtime/raft_thread.hpp"
 #include "node/runtime/state_adapter.hpp"
 
@@ -30,6 +31,7 @@ class Engine {
     kv::StateMachine* machine = nullptr;
     Clock* clock = nullptr;
     std::function<std::string()> metrics_text;  // Prometheus exposition
+    FatalFn fatal;                              // a read found that the state cannot be trusted
   };
 
   // One front end's face of the engine.  Outlives the front end.

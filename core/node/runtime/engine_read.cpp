@@ -38,6 +38,15 @@ Status open_view(kvs_reader* r) {
   return Status::ok();
 }
 
+// The answer of a read that failed.  A state that cannot be read or is damaged stops the node: its
+// next read might be wrong without showing it.
+kvs_status fail_read(const kvs_reader* r, const Status& status, kvs_error* err) {
+  if (status.code() == Code::kCorrupt || status.code() == Code::kIo) {
+    r->engine->parts().fatal(status);
+  }
+  return plugin::fill_error(err, status);
+}
+
 // Runs a sink of the C kind behind one that can only say go on or stop, keeping what it said.
 struct SinkState {
   kvs_status status = KVS_OK;
@@ -122,7 +131,7 @@ kvs_status engine_get(kvs_reader* r, const kvs_slice* key, kvs_item_sink sink, v
       return state.status == KVS_OK;
     });
   }
-  if (!status) return plugin::fill_error(err, status);
+  if (!status) return fail_read(r, status, err);
   return state.status;
 }
 
@@ -135,7 +144,7 @@ kvs_status engine_scan(kvs_reader* r, const kvs_range* range, uint32_t flags, ui
   }
   Result<kv::Range> bounds = range_from_abi(*range, r->engine->limits());
   if (!bounds) return plugin::fill_error(err, bounds.status());
-  if (Status s = open_view(r); !s) return plugin::fill_error(err, s);
+  if (Status s = open_view(r); !s) return fail_read(r, s, err);
   SinkState state;
   Result<kv::ScanResult> result =
       kv::scan_items(*r->view, *bounds, flags, limit, bytes_max, [&](const kv::ItemView& item) {
@@ -143,7 +152,7 @@ kvs_status engine_scan(kvs_reader* r, const kvs_range* range, uint32_t flags, ui
         state.status = sink(sctx, &out);
         return state.status == KVS_OK;
       });
-  if (!result) return plugin::fill_error(err, result.status());
+  if (!result) return fail_read(r, result.status(), err);
   if (state.status != KVS_OK) return state.status;
   if (result->more && cursor != nullptr) {
     kvs_slice next = plugin::to_slice(result->cursor);
@@ -163,7 +172,7 @@ kvs_status engine_value_read(kvs_reader* r, const kvs_slice* key, uint64_t offse
       state.status = sink(sctx, &out);
     });
   }
-  if (!status) return plugin::fill_error(err, status);
+  if (!status) return fail_read(r, status, err);
   return state.status;
 }
 

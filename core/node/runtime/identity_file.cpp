@@ -16,35 +16,18 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "node/runtime/durable_file.hpp"
+
 namespace kvstore::node::runtime {
 namespace {
 
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-std::string path_of(const std::string& data_dir) {
-  return data_dir + "/node.json";
-}
+constexpr const char* kName = "node.json";
 
 Status io_error(const std::string& doing, const std::string& path) {
   return {Code::kIo, fmt::format("{} {}: {}", doing, path, std::strerror(errno))};
-}
-
-// Closes on scope exit; close() errors after fsync carry no information.
-struct File {
-  explicit File(int f) : fd(f) {}
-  ~File() {
-    if (fd >= 0) ::close(fd);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd;
-};
-
-Status sync_directory(const std::string& dir) {
-  File d(::open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (d.fd < 0 || ::fsync(d.fd) != 0) return io_error("cannot sync directory", dir);
-  return Status::ok();
 }
 
 Result<IdentityFile> parse(const json& j) {
@@ -71,7 +54,7 @@ Result<IdentityFile> parse(const json& j) {
 }  // namespace
 
 Result<std::optional<IdentityFile>> read_identity(const std::string& data_dir) {
-  std::string path = path_of(data_dir);
+  std::string path = data_dir + "/" + kName;
   std::error_code error;
   if (!fs::exists(path, error)) {
     if (error)
@@ -101,24 +84,7 @@ Status write_identity(const std::string& data_dir, const IdentityFile& identity)
   j["cluster_id"] = identity.cluster == wire::ClusterId{} ? "" : cluster_id_text(identity.cluster);
   j["log_plugin"] = identity.log_plugin;
   j["state_plugin"] = identity.state_plugin;
-  std::string text = j.dump(2) + "\n";
-
-  std::string path = path_of(data_dir);
-  std::string temporary = path + ".tmp";
-  {
-    File f(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (f.fd < 0) return io_error("cannot create", temporary);
-    size_t done = 0;
-    while (done < text.size()) {
-      ssize_t n = ::write(f.fd, text.data() + done, text.size() - done);
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return io_error("cannot write", temporary);
-      done += static_cast<size_t>(n);
-    }
-    if (::fsync(f.fd) != 0) return io_error("cannot sync", temporary);
-  }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return io_error("cannot rename", temporary);
-  return sync_directory(data_dir);
+  return write_durable_file(data_dir, kName, j.dump(2) + "\n");
 }
 
 raft::NodeId make_node_id() {

@@ -12,6 +12,7 @@
 #include "node/node.hpp"
 #include "node/runtime/apply_thread.hpp"
 #include "node/runtime/clock.hpp"
+#include "node/runtime/damage_mark.hpp"
 #include "node/runtime/disk_monitor.hpp"
 #include "node/runtime/engine.hpp"
 #include "node/runtime/identity_file.hpp"
@@ -59,6 +60,7 @@ struct Server::Impl : ObserverPort {
   Status open_transport();
   Status ask_peers_before_bootstrap();
   Status open_stores();
+  Status store_failed(const char* role, const PluginUse& use, const Status& status) const;
   Status check_state_is_new() const;
   Status finish_first_start();
   Status build_node();
@@ -122,6 +124,7 @@ Status Server::Impl::start() {
   Result<DataDirLock> locked = DataDirLock::acquire(options.data_dir);
   if (!locked) return locked.status();
   lock = std::move(*locked);
+  if (Status s = check_not_damaged(options.data_dir); !s) return s;
   if (Status s = load_identity(); !s) return s;
   if (Status s = open_transport(); !s) return s;
   if (Status s = ask_peers_before_bootstrap(); !s) return s;
@@ -216,6 +219,13 @@ Status Server::Impl::ask_peers_before_bootstrap() {
           "a new cluster is not made: " + found + "; to join it, start without --bootstrap"};
 }
 
+Status Server::Impl::store_failed(const char* role, const PluginUse& use,
+                                  const Status& status) const {
+  Status named = in_role(role, use, status);
+  if (status.code() != Code::kCorrupt) return named;
+  return {Code::kCorrupt, named.message() + "; " + rebuild_advice(options.data_dir)};
+}
+
 Status Server::Impl::open_stores() {
   namespace fs = std::filesystem;
   auto storage = [&](const char* role, const PluginUse& use) {
@@ -230,12 +240,12 @@ Status Server::Impl::open_stores() {
   Result<plugin::LogStore> log =
       plugin::LogStore::open(static_cast<const kvs_log_api*>(options.log.table), options.log.host,
                              storage("log", options.log), proxy(options.log));
-  if (!log) return in_role("log", options.log, log.status());
+  if (!log) return store_failed("log", options.log, log.status());
   log_store = std::move(*log);
   Result<plugin::StateStore> state = plugin::StateStore::open(
       static_cast<const kvs_state_api*>(options.state.table), options.state.host,
       storage("state", options.state), proxy(options.state));
-  if (!state) return in_role("state", options.state, state.status());
+  if (!state) return store_failed("state", options.state, state.status());
   state_store = std::move(*state);
   adapter = std::make_unique<StateAdapter>(&state_store);
   return Status::ok();
@@ -284,10 +294,10 @@ Status Server::Impl::build_node() {
   if (!opened) return opened.status();
   machine = std::move(*opened);
 
-  engine = std::make_unique<Engine>(
-      Engine::Parts{&raft_thread, adapter.get(), machine.get(), &clock, options.metrics_text},
-      options.limits);
   auto on_fatal = [this](const Status& why) { fatal(why); };
+  engine = std::make_unique<Engine>(Engine::Parts{&raft_thread, adapter.get(), machine.get(),
+                                                  &clock, options.metrics_text, on_fatal},
+                                    options.limits);
   log_thread = std::make_unique<LogThread>(
       &log_store,
       LogThread::Callbacks{[this](uint64_t sequence) {
@@ -321,6 +331,7 @@ Status Server::Impl::build_node() {
     auto view = engine->view();
     return view ? view->cluster : wire::ClusterId{};
   };
+  parts.fatal = on_fatal;
   snapshots = std::make_unique<SnapshotStreams>(std::move(parts));
 
   Start start;
@@ -349,9 +360,11 @@ Status Server::Impl::build_node() {
 
 void Server::Impl::start_threads() {
   log_thread->start();
-  hasher.start([this](const kv::StateHash& hash) {
-    raft_thread.post([this, hash] { node->on_state_hash(hash); });
-  });
+  hasher.start(
+      [this](const kv::StateHash& hash) {
+        raft_thread.post([this, hash] { node->on_state_hash(hash); });
+      },
+      [this](const Status& why) { fatal(why); });
   apply_thread->start();
   snapshots->start(node.get());
   host.open_for_peers(node.get(),
@@ -408,6 +421,7 @@ std::string Server::Impl::node_info_json() const {
 
 void Server::Impl::fatal(const Status& why) {
   if (failed.exchange(true)) return;
+  if (why.code() == Code::kCorrupt) mark_damaged(options.data_dir, why);
   raft_thread.post([this, why] { node->fail(why); });
   if (options.on_fatal) options.on_fatal(why);
 }

@@ -128,11 +128,17 @@ Status SnapshotStreams::stream_to(const Outgoing& task, raft::LogId* last) {
   Result<plugin::TxStream> stream = parts_.transport->stream_open(
       task.peer.value, wire::encode_snapshot_header(header), 0, parts_.chunk_timeout_ms);
   if (!stream) return stream.status();
+  Status sent = Status::ok();
   Status written = wire::write_snapshot(**view, [&](Bytes chunk) {
-    if (stopping_) return Status(Code::kCancelled, "the node is shutting down");
-    return stream->write(chunk, parts_.chunk_timeout_ms);
+    sent = stopping_ ? Status(Code::kCancelled, "the node is shutting down")
+                     : stream->write(chunk, parts_.chunk_timeout_ms);
+    return sent;
   });
-  if (!written) return written;  // dropping the stream aborts it
+  // Dropping the stream aborts it: the receiver keeps nothing of a state that cannot be read.
+  if (!written) {
+    if (sent) parts_.fatal(written);
+    return written;
+  }
   return stream->finish(parts_.finish_timeout_ms);
 }
 

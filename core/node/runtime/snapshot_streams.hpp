@@ -9,6 +9,7 @@
 #include "node/node.hpp"
 #include "node/ports.hpp"
 #include "node/runtime/apply_thread.hpp"
+#include "node/runtime/fatal.hpp"
 #include "node/runtime/log_thread.hpp"
 #include "node/runtime/raft_thread.hpp"
 #include "node/runtime/worker.hpp"
@@ -27,6 +28,7 @@ class SnapshotStreams : public SnapshotPort {
     ApplyThread* apply = nullptr;
     LogThread* log = nullptr;
     std::function<wire::ClusterId()> cluster;
+    FatalFn fatal;  // the own state cannot be read
     raft::NodeId self;
     uint32_t chunk_timeout_ms = 30'000;
     uint32_t finish_timeout_ms = 120'000;  // the receiver installs within it

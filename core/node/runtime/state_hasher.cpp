@@ -6,18 +6,19 @@
 
 namespace kvstore::node::runtime {
 
-void StateHasher::start(Report report) {
-  worker_.start("kvs-hash", [this, report = std::move(report)](auto* views) {
-    for (std::shared_ptr<kv::View>& view : *views) {
-      Result<kv::StateHash> hash = kv::hash_state(*view, [this] { return stopping_.load(); });
-      view.reset();
-      if (hash) {
-        report(*hash);
-      } else if (!stopping_) {
-        KVS_LOG(kError, "state", "the state could not be hashed: {}", hash.status().to_string());
-      }
-    }
-  });
+void StateHasher::start(Report report, FatalFn fatal) {
+  worker_.start(
+      "kvs-hash", [this, report = std::move(report), fatal = std::move(fatal)](auto* views) {
+        for (std::shared_ptr<kv::View>& view : *views) {
+          Result<kv::StateHash> hash = kv::hash_state(*view, [this] { return stopping_.load(); });
+          view.reset();
+          if (hash) {
+            report(*hash);
+          } else if (!stopping_) {
+            fatal(hash.status());
+          }
+        }
+      });
 }
 
 void StateHasher::stop() {

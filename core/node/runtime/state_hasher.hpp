@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "kv/state_hash.hpp"
+#include "node/runtime/fatal.hpp"
 #include "node/runtime/worker.hpp"
 
 namespace kvstore::node::runtime {
@@ -16,8 +17,8 @@ class StateHasher {
 
   ~StateHasher() { stop(); }
 
-  // `report` runs on the hasher's thread.
-  void start(Report report);
+  // Both run on the hasher's thread.
+  void start(Report report, FatalFn fatal);
   void stop();
 
   // At most one view waits behind the one that is being read; another is dropped, and its hash
