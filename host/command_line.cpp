@@ -224,6 +224,7 @@ Result<CommandLine> build(CLI::App& app, const Environment& environment,
   if (auto file = collected.value(app, flag("--config"))) {
     Status status = builder.add_file(file->value);
     if (!status) return Status(status.code(), file->source + ": " + status.message());
+    out.config_prefix = file->source + ": " + file->value + ": ";
   }
   if (Status status = apply_sets(app, collected, &builder); !status) return status;
   if (Status status = apply_flags(app, collected, &builder); !status) return status;
@@ -253,9 +254,9 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   try {
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
-    return CommandLine{Action::kExit, {}, app.help()};
+    return CommandLine{Action::kExit, {}, app.help(), {}};
   } catch (const CLI::CallForVersion&) {
-    return CommandLine{Action::kExit, {}, "kvstore-server " + version + '\n'};
+    return CommandLine{Action::kExit, {}, "kvstore-server " + version + '\n', {}};
   } catch (const CLI::ParseError& e) {
     std::string message = e.what();
     std::replace(message.begin(), message.end(), '\n', ' ');

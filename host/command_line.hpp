@@ -22,6 +22,8 @@ struct CommandLine {
   Action action = Action::kRun;
   Config config;       // for kListPlugins only plugin_dir and log_level need be meaningful
   std::string output;  // for kExit: what to print on stdout
+  // "--config: PATH: ", for errors that only the plugins find; empty without a file.
+  std::string config_prefix;
 };
 
 // What a usage or configuration error makes the program exit with.

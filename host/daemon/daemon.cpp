@@ -113,7 +113,7 @@ int run(const CommandLine& line) {
     Loader loader(config.plugin_dir, &services);
     auto options = make_server_options(config, &loader, &services, &metrics, KVS_VERSION);
     if (!options) {
-      exit_code = complain(options.status().message(), kExitUsage);
+      exit_code = complain(line.config_prefix + options.status().message(), kExitUsage);
     } else if (line.action == Action::kCheckConfig) {
       std::printf("the configuration is valid\n");
     } else {

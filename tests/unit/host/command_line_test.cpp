@@ -74,6 +74,8 @@ TEST_CASE_FIXTURE(Fixture, "flags over environment over file over defaults") {
   std::string path = file(R"({"node_id": "file", "cluster_name": "file",
                               "raft": {"heartbeat_ms": 11, "disk_stall_ms": 111}})");
   CHECK(parse({"--config", path}).value().config.node_id == "file");
+  CHECK(parse({"--config", path}).value().config_prefix == "--config: " + path + ": ");
+  CHECK(parse({"--node-id", "x"}).value().config_prefix.empty());
   environment["KVSTORE_CONFIG"] = path;
   environment["KVSTORE_NODE_ID"] = "environment";
   environment["KVSTORE_SET"] = "raft.heartbeat_ms=22;cluster_name=environment";
