@@ -66,7 +66,9 @@ int run_health(const Options& options, client::Client& client, Io& io) {
     const int printed = print_json_text(options, io, health->json);
     return printed == kExitDone ? code : printed;
   }
-  const Cell verdict = health->ok ? Cell{"ok", Colour::kGood} : Cell{"unavailable", Colour::kBad};
+  const Cell verdict = !health->ok        ? Cell{"unavailable", Colour::kBad}
+                       : health->degraded ? Cell{"degraded", Colour::kBad}
+                                          : Cell{"ok", Colour::kGood};
   io.out << escape(health->node_id) << " (" << escape(health->role)
          << "): " << paint(verdict, io.colours) << '\n';
   for (const client::HealthCheck& check : health->checks) {

@@ -126,7 +126,9 @@ std::optional<Health> parse_health(const std::string& text) {
   if (!document) return std::nullopt;
   Health out;
   out.json = text;
-  out.ok = get_string(*document, "status") == "ok";
+  const std::string status = get_string(*document, "status");
+  out.ok = status == "ok" || status == "degraded";
+  out.degraded = status == "degraded";
   out.node_id = get_string(*document, "node_id");
   out.role = get_string(*document, "role");
   if (const Json* checks = find_object(*document, "checks")) {

@@ -93,6 +93,20 @@ void ForwardTable::on_response(raft::NodeId from, wire::ControlResponse response
   control->finish(response.code, std::move(response.message), std::move(response.json));
 }
 
+std::vector<ControlPtr> ForwardTable::take_settled(const Settled& settled) {
+  std::vector<ControlPtr> taken;
+  for (auto it = sent_.begin(); it != sent_.end();) {
+    auto* control = std::get_if<ControlPtr>(&it->second.request);
+    if (control == nullptr || !settled(it->second.leader, **control)) {
+      ++it;
+      continue;
+    }
+    taken.push_back(std::move(*control));
+    it = sent_.erase(it);
+  }
+  return taken;
+}
+
 void ForwardTable::on_disconnected(raft::NodeId leader) {
   std::vector<Request> lost;
   for (auto it = sent_.begin(); it != sent_.end();) {

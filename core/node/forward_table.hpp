@@ -40,6 +40,10 @@ class ForwardTable {
   void on_response(raft::NodeId from, wire::ForwardResponse response);
   void on_response(raft::NodeId from, wire::ControlResponse response);
 
+  // Controls whose outcome is known without the answer of the node that they were sent to.
+  using Settled = std::function<bool(raft::NodeId sent_to, const Control& control)>;
+  std::vector<ControlPtr> take_settled(const Settled& settled);
+
   // The session with this node ended: answers of requests sent to it will not come.
   void on_disconnected(raft::NodeId leader);
   void expire(uint64_t now_ms);

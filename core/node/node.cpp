@@ -69,7 +69,8 @@ void Node::tick() {
   hashes_.expire(now_ms);
   manager_.check_role_waits(*raft_, membership_, now_ms);
   if (dialing_stale_) refresh_dialing();
-  forget_foreign_claim(now_ms);
+  settle_removals();
+  check_foreign_claim(now_ms);
   maybe_sync_state(now_ms);
   maybe_sweep_uploads(now_ms);
 }
@@ -298,6 +299,11 @@ void Node::maybe_sweep_uploads(uint64_t now_ms) {
 void Node::begin_shutdown() {
   draining_ = true;
   reads_.fail_all(Code::kCancelled, "the node is shutting down");
+  hashes_.fail_all(Code::kCancelled, "the node is shutting down");
+  for (ControlPtr& ask : forwards_.take_settled(
+           [](raft::NodeId, const Control& control) { return control.verb == kHashAtVerb; })) {
+    ask->finish(Code::kCancelled, "the node is shutting down");
+  }
   hand_leadership_over();
 }
 

@@ -162,13 +162,14 @@ class Node {
   bool adopt(const wire::ClusterId& cluster);
   void bind_admitted(const wire::Hello& hello);
   void refresh_dialing();
-  void forget_foreign_claim(uint64_t now_ms);
+  void check_foreign_claim(uint64_t now_ms);
 
   // node_control.cpp
   void execute(ControlPtr control);
   void control_add(ControlPtr control);
   void control_remove(ControlPtr control);
   void control_transfer(ControlPtr control);
+  void settle_removals();
   void check_transfer();
   void hand_leadership_over();
   Status check_removal(const std::string& name, bool force, std::string* code) const;

@@ -84,6 +84,10 @@ const char* edit_code(Code code) {
   }
 }
 
+std::string removed_json(const std::string& name) {
+  return json{{"node_id", name}, {"removed", true}}.dump();
+}
+
 void finish_failed(Control* control, const Status& status, const std::string& code) {
   const char* fallback = edit_code(status.code());
   std::string name = !code.empty() ? code : fallback != nullptr ? fallback : "";
@@ -240,8 +244,24 @@ void Node::control_remove(ControlPtr control) {
           finish_failed(shared->get(), status, *code);
           return;
         }
-        (*shared)->finish(Code::kOk, {}, json{{"node_id", name}, {"removed", true}}.dump());
+        (*shared)->finish(Code::kOk, {}, removed_json(name));
       });
+}
+
+// A leader that removes itself is cut off as soon as the others know, often before its answer is
+// read; but then the outcome is known here.
+void Node::settle_removals() {
+  if (forwards_.size() == 0 || raft_->configuration_change_pending()) return;
+  std::vector<ControlPtr> done =
+      forwards_.take_settled([this](raft::NodeId sent_to, const Control& control) {
+        if (control.verb != "cluster.remove" || membership_.find(sent_to) != nullptr) return false;
+        const std::string name = Arguments(control.json).string("node_id");
+        return membership_.find_name(name) == nullptr && membership_.is_removed(sent_to);
+      });
+  for (ControlPtr& control : done) {
+    const std::string name = Arguments(control->json).string("node_id");
+    control->finish(Code::kOk, {}, removed_json(name));
+  }
 }
 
 void Node::control_transfer(ControlPtr control) {

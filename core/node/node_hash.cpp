@@ -16,6 +16,25 @@ namespace kvstore::node {
 using nlohmann::json;
 using nlohmann::ordered_json;
 
+namespace {
+
+// What comes from another node may be anything.
+std::string text_of(const json& document, const char* key) {
+  auto it = document.is_object() ? document.find(key) : document.end();
+  return document.is_object() && it != document.end() && it->is_string() ? it->get<std::string>()
+                                                                         : "";
+}
+uint64_t number_of(const json& document, const char* key) {
+  auto it = document.is_object() ? document.find(key) : document.end();
+  bool there = document.is_object() && it != document.end() && it->is_number_unsigned();
+  return there ? it->get<uint64_t>() : 0;
+}
+std::string text_of(const ordered_json& document) {
+  return document.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
+
 // Answers of the members so far; the last one ends the call.
 struct Node::HashComparison {
   ControlPtr control;
@@ -75,9 +94,10 @@ void Node::compare_hashes(const ProposalOutcome& checkpoint) {
       comparison->control->deadline_ms - std::min(now_ms, comparison->control->deadline_ms);
   for (const MemberInfo& member : members) {
     auto ask = std::make_unique<Control>();
-    ask->verb = "admin.hash_at";
+    ask->verb = kHashAtVerb;
     ask->json = json{{"index", checkpoint.at.index.value}}.dump();
     ask->deadline_ms = now_ms + left_ms - left_ms / 10;
+    ask->may_forward = false;
     ask->done = Completion<ControlOutcome>(
         [this, comparison, name = member.name](ControlOutcome&& outcome) {
           comparison->answers[name] = std::move(outcome);
@@ -111,34 +131,37 @@ void Node::ask_member(raft::NodeId member, ControlPtr control) {
 void Node::finish_comparison(HashComparison* comparison) {
   std::map<std::string, size_t> counts;
   ordered_json members = ordered_json::array();
-  bool complete = true;
+  size_t unknown = 0;
   for (const auto& [name, outcome] : comparison->answers) {
     ordered_json entry{{"node_id", name}};
     json answer = json::parse(outcome.json, nullptr, /*allow_exceptions=*/false);
-    if (outcome.code == Code::kOk && answer.is_object() && answer.contains("hash")) {
-      entry["hash"] = answer["hash"];
-      entry["pairs"] = answer["pairs"];
-      entry["revision"] = answer["revision"];
-      ++counts[answer["hash"].get<std::string>()];
+    const std::string hash = outcome.code == Code::kOk ? text_of(answer, "hash") : "";
+    if (!hash.empty()) {
+      entry["hash"] = hash;
+      entry["pairs"] = number_of(answer, "pairs");
+      entry["revision"] = number_of(answer, "revision");
+      ++counts[hash];
     } else {
-      complete = false;
+      ++unknown;
       entry["error"] = outcome.message;
     }
     members.push_back(std::move(entry));
   }
-  const bool agree = counts.size() <= 1;
-  if (!agree) {
+  const size_t known = comparison->answers.size() - unknown;
+  const bool differ = counts.size() > 1;
+  if (differ) {
     ++counters_.state_divergences;
     KVS_LOG(kError, "node", "the states of members differ at index {}: {}",
-            comparison->at.index.value, members.dump());
+            comparison->at.index.value, text_of(members));
   }
   ordered_json out{{"index", comparison->at.index.value},
                    {"term", comparison->at.term.value},
-                   {"agree", agree},
-                   {"complete", complete},
+                   {"agree", nullptr},
+                   {"complete", unknown == 0},
                    {"members", std::move(members)}};
+  if (differ || known > 1) out["agree"] = !differ;  // one alone agrees with nobody
   if (comparison_.get() == comparison) comparison_.reset();
-  comparison->control->finish(Code::kOk, {}, out.dump());
+  comparison->control->finish(Code::kOk, {}, text_of(out));
 }
 
 void Node::end_comparison(Code code, const std::string& message) {

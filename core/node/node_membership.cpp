@@ -46,6 +46,7 @@ void Node::on_connected(raft::NodeId peer) {
 void Node::on_disconnected(raft::NodeId peer) {
   peers_.set_connected(peer, false);
   if (is_provisional(peer)) return;
+  settle_removals();
   forwards_.on_disconnected(peer);
   step(raft::PeerUnreachable{peer});
 }
@@ -73,15 +74,19 @@ void Node::on_foreign_hello(const wire::Hello& hello) {
   if (foreign_.empty()) {
     KVS_LOG(kError, "node", "cluster {} counts this node's address {} as its own: serving stops",
             cluster_id_text(hello.cluster), identity_.raft_address);
-    hand_leadership_over();
   }
   foreign_until_ms_ = ports_.clock->now_ms() + kForeignClaimMs;
   foreign_ = "foreign_cluster: node '" + hello.name + "' of cluster " +
              cluster_id_text(hello.cluster) + " takes this node for a member of its own";
 }
 
-void Node::forget_foreign_claim(uint64_t now_ms) {
-  if (foreign_.empty() || now_ms < foreign_until_ms_) return;
+void Node::check_foreign_claim(uint64_t now_ms) {
+  if (foreign_.empty()) return;
+  if (now_ms < foreign_until_ms_) {
+    // Again and again: a transfer may fail, and nothing keeps this node from being elected.
+    if (leads() && !raft_->transferring()) hand_leadership_over();
+    return;
+  }
   KVS_LOG(kInfo, "node", "no other cluster claimed this node for {} s: serving again",
           kForeignClaimMs / 1000);
   foreign_.clear();
@@ -114,15 +119,16 @@ void Node::bind_admitted(const wire::Hello& hello) {
 
 void Node::refresh_dialing() {
   std::map<raft::NodeId, std::string> wanted;
-  for (const MemberInfo& m : membership_.members()) {
-    if (m.id != identity_.id) wanted[m.id] = m.address;
-  }
+  // An old configuration may show another member at what is this node's address now.
+  auto want = [&](const MemberInfo& m) {
+    if (m.id != identity_.id && m.address != identity_.raft_address)
+      wanted.emplace(m.id, m.address);
+  };
+  for (const MemberInfo& m : membership_.members()) want(m);
   // A member on its way out is dialled until the change is committed, so that it can learn of it.
   if (raft_->configuration_change_pending()) {
     if (auto before = Membership::decode(raft_->configuration_at(raft_->applied_index()))) {
-      for (const MemberInfo& m : before->members()) {
-        if (m.id != identity_.id) wanted.emplace(m.id, m.address);
-      }
+      for (const MemberInfo& m : before->members()) want(m);
     }
   }
   if (leads()) {

@@ -246,7 +246,10 @@ void Node::on_forward_request(raft::NodeId from, const SharedBytes& payload) {
     }
   }
   if (!refused) {
-    response.code = refused.code() == Code::kClosed ? Code::kNotLeader : refused.code();
+    // One that leads and refuses is handing over: the next leader takes it.
+    const bool handing_over =
+        refused.code() == Code::kClosed || refused.code() == Code::kUnreachable;
+    response.code = handing_over ? Code::kNotLeader : refused.code();
     response.message = refused.message();
     respond(from, wire::encode(response));
     return;
@@ -299,7 +302,7 @@ void Node::on_control_request(raft::NodeId from, const SharedBytes& payload) {
       });
   if (!reserved) {
     control->finish(Code::kBusy, "the leader has too many forwarded requests");
-  } else if (control->verb == "admin.hash_at") {
+  } else if (control->verb == kHashAtVerb) {
     control_hash_at(std::move(control));
   } else if (!leads() || !refusal()) {  // also while leadership is handed over: the next one serves
     control->finish(Code::kNotLeader, "this node does not lead, or not for long");

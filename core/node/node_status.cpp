@@ -47,6 +47,12 @@ void Node::control_health(ControlPtr control) {
   add_check(&checks, "membership", member, member ? "member" : waiting);
   bool stalled = raft_->disk_stalled();
   add_check(&checks, "disk", !stalled, stalled ? "a log write makes no progress" : "in order");
+  const bool reverted = raft_->reverted();
+  add_check(&checks, "replication", !reverted,
+            reverted
+                ? "this node lost entries that it had acknowledged (an old copy of its disk?) and "
+                  "is not counted: remove it, empty its data directory and add it again"
+                : "in order");
   add_check(&checks, "space", !space_low_,
             space_low_ ? fmt::format("{} MiB are free, less than limits.disk_reserve_bytes",
                                      free_bytes_ >> 20)
@@ -82,7 +88,7 @@ std::string Node::progress_json() const {
     if (member == nullptr) continue;
     out[member->name] = {{"match_index", peer.match.value},
                          {"lag", last - std::min(last, peer.match.value)},
-                         {"healthy", peer.recently_active},
+                         {"healthy", peer.recently_active && !peer.reverted},
                          {"state", peer.reverted ? "reverted" : state_name(peer.state)},
                          {"space_low", peer.space_low}};
   }

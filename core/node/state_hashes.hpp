@@ -10,6 +10,9 @@
 
 namespace kvstore::node {
 
+// Asks any member for its hash at an index.
+inline constexpr const char* kHashAtVerb = "admin.hash_at";
+
 class StateHashes {
  public:
   static constexpr size_t kKept = 8;

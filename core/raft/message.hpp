@@ -32,6 +32,7 @@ struct Message {
   bool reject = false;
   bool forced = false;
   bool space_low = false;  // kAppendReply, kHeartbeatReply: the sender's disk is nearly full
+  bool reverted = false;   // kHeartbeat: the receiver lost what it had acknowledged
   NodeId from;
   NodeId to;
   Term term;

@@ -107,6 +107,10 @@ bool RaftNode::leader_ready() const {
 bool RaftNode::transferring() const {
   return static_cast<bool>(impl_->transfer_target_);
 }
+bool RaftNode::reverted() const {
+  return impl_->reverted_;
+}
+
 bool RaftNode::disk_stalled() const {
   return impl_->disk_stalled();
 }

@@ -59,8 +59,8 @@ struct PeerStatus {
   Index next;
   bool recently_active = false;  // heard of within an election timeout
   bool space_low = false;        // its disk was nearly full when it was last heard
-  // It no longer has what it acknowledged in this term (an old disk image was put back): it counts
-  // neither for commitment nor for reads, and is fed nothing.
+  // It no longer has what it acknowledged in this term (an old disk image was put back): while this
+  // leader leads, it counts neither for commitment nor for reads, and is fed nothing.
   bool reverted = false;
 };
 
@@ -91,6 +91,9 @@ class RaftNode {
   bool leader_ready() const;  // leads and has committed this term's no-op
   bool transferring() const;
   bool disk_stalled() const;
+  // The leader of this term found that this node lost what it had acknowledged, and does not count
+  // it.
+  bool reverted() const;
   // Leader: every other member.  Otherwise empty.
   std::vector<PeerStatus> peers() const;
 

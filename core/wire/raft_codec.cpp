@@ -21,7 +21,7 @@ using raft::MessageType;
 using raft::NodeId;
 using raft::Term;
 
-enum : uint8_t { kReject = 1, kForced = 2, kSpaceLow = 4 };
+enum : uint8_t { kReject = 1, kForced = 2, kSpaceLow = 4, kReverted = 8 };
 constexpr size_t kHeaderBytesTypical = 80;
 // Term, kind, checksum and size of one entry take at least and at most this many bytes.
 constexpr size_t kEntryBytesMin = 7;
@@ -49,7 +49,7 @@ void put_fields(Encoder& e, const Message& m) {
   e.u8(static_cast<uint8_t>(FrameKind::kRaft));
   e.u8(static_cast<uint8_t>(m.type));
   e.u8(static_cast<uint8_t>((m.reject ? kReject : 0) | (m.forced ? kForced : 0) |
-                            (m.space_low ? kSpaceLow : 0)));
+                            (m.space_low ? kSpaceLow : 0) | (m.reverted ? kReverted : 0)));
   e.u64(m.from.value);
   e.u64(m.to.value);
   e.varint(m.term.value);
@@ -72,11 +72,12 @@ Status take_fields(Decoder& d, Message* m) {
     return corrupt(fmt::format("type {} is unknown", type));
   m->type = static_cast<MessageType>(type);
   uint8_t flags = d.u8();
-  if ((flags & ~(kReject | kForced | kSpaceLow)) != 0)
+  if ((flags & ~(kReject | kForced | kSpaceLow | kReverted)) != 0)
     return corrupt(fmt::format("flags {:#x} are unknown", flags));
   m->reject = (flags & kReject) != 0;
   m->forced = (flags & kForced) != 0;
   m->space_low = (flags & kSpaceLow) != 0;
+  m->reverted = (flags & kReverted) != 0;
   m->from.value = d.u64();
   m->to.value = d.u64();
   m->term.value = d.varint();

@@ -1,14 +1,17 @@
 #include "host/daemon/daemon.hpp"
 
 #include <atomic>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/log.hpp"
@@ -58,8 +61,20 @@ void limit_stop_time() {
   alarm(kStopSecondsMax);
 }
 
+// Connections and table files need more descriptors than the usual soft limit of 1,024; Linux's
+// reason for it, select(), is not used here.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    KVS_LOG(kWarn, "server", "the limit of open files was not raised: {}", std::strerror(errno));
+  }
+}
+
 // Serves until a signal or a fatal error.
 int serve(node::runtime::ServerOptions options) {
+  raise_descriptor_limit();
   boost::asio::io_context loop(1);
   std::atomic<bool> failed{false};
   options.on_fatal = [&](const Status&) {

@@ -19,8 +19,8 @@ void Instance::start() {
   if (server_ != nullptr) return;
   auto engine = std::make_shared<Engine>(engine_table_, host_);
   auto service = std::make_unique<Service>(engine, config_, name_);
-  service->learn_node_name();
   auto server = std::make_unique<Server>(service.get(), listen_);
+  service->learn_node_name();
   server->start();
   engine_ = std::move(engine);
   service_ = std::move(service);

@@ -24,6 +24,9 @@ void check(const leveldb::Status& status) {
   for (int full : {ENOSPC, EDQUOT}) {
     if (mentions_errno(message, full)) throw sdk::Error(KVS_E_NO_SPACE, message, full);
   }
+  for (int scarce : {EMFILE, ENFILE, ENOMEM}) {
+    if (mentions_errno(message, scarce)) throw sdk::Error(KVS_E_NO_MEMORY, message, scarce);
+  }
   // A file that LevelDB's own records name is missing or shorter than they say.
   if (status.IsNotFound() || status.IsInvalidArgument()) throw sdk::Error(KVS_E_CORRUPT, message);
   throw sdk::Error(KVS_E_IO, message);

@@ -270,7 +270,7 @@ kvs_log_state Log::state() const {
 
 kvs_status Log::read(uint64_t first, uint64_t max_count, uint64_t max_bytes, kvs_entry_sink sink,
                      void* ctx) {
-  auto reader = readers_->take(/*wait=*/true);
+  auto reader = readers_->take(ReaderPool<LogReader>::AtLimit::kWait);
   ReadScope scope(*reader);
   const kvs_log_id base = reader->base();
   if (first <= base.index) return KVS_E_COMPACTED;
@@ -303,7 +303,7 @@ kvs_status Log::term(uint64_t index, uint64_t* term) {
       return KVS_OK;
     }
   }
-  auto reader = readers_->take(/*wait=*/true);
+  auto reader = readers_->take(ReaderPool<LogReader>::AtLimit::kWait);
   ReadScope scope(*reader);
   const kvs_log_id base = reader->base();
   if (index < base.index) return KVS_E_COMPACTED;

@@ -45,11 +45,12 @@ class ReaderPool {
     std::unique_ptr<Reader> reader_;
   };
 
-  // wait: until a reader is free; otherwise BUSY when all `max` are taken.
-  Lease take(bool wait) {
+  // When all `max` are taken: BUSY, wait for one, or make one more.
+  enum class AtLimit { kFail, kWait, kExceed };
+  Lease take(AtLimit at_limit) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !paused_ && (!wait || taken_ < max_); });
-    if (taken_ >= max_) {
+    changed_.wait(lock, [&] { return !paused_ && (at_limit != AtLimit::kWait || taken_ < max_); });
+    if (taken_ >= max_ && at_limit != AtLimit::kExceed) {
       throw sdk::Error(KVS_E_BUSY, "all " + std::to_string(max_) +
                                        " reader connections are in use (option readers_max)");
     }

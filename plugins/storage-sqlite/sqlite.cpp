@@ -34,6 +34,7 @@ kvs_status status_of(int code, int sys_errno) {
       if (code == SQLITE_IOERR_SHORT_READ || code == SQLITE_IOERR_CORRUPTFS) return KVS_E_CORRUPT;
       return sdk::status_of_errno(sys_errno);
     case SQLITE_CANTOPEN:
+      return sdk::status_of_errno(sys_errno);
     case SQLITE_READONLY:
     case SQLITE_PERM:
     case SQLITE_AUTH:

@@ -10,6 +10,8 @@ namespace {
 
 constexpr sdk::EngineTag kTag{"sqlite", KVS_STATE_ID, 1};
 
+using AtLimit = StateReaderPool::AtLimit;
+
 sdk::Error corrupt(const std::string& what) {
   return sdk::Error(KVS_E_CORRUPT, "sqlite state: " + what);
 }
@@ -40,6 +42,7 @@ std::shared_ptr<Generation> State::current() const {
 }
 
 void State::write(const kvs_kv_batch& batch) {
+  writer_thread_.store(std::this_thread::get_id());
   sdk::check_kv_batch(batch, applied_);
   const kvs_applied applied = sdk::copy_options(batch.applied);
   current_->write(batch, applied);
@@ -102,7 +105,8 @@ void State::commit(StagedGeneration& staged, sdk::GenerationDir dir, const kvs_a
 View::View(State& state)
     : latch_(state.latch()),
       generation_(state.current()),
-      lease_(generation_->readers().take(/*wait=*/false)),
+      lease_(generation_->readers().take(state.on_writer_thread() ? AtLimit::kExceed
+                                                                  : AtLimit::kFail)),
       at_(lease_->begin()) {}
 
 View::~View() {

@@ -1,11 +1,13 @@
 // kvstore.state/1 on SQLite databases, one per generation.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <thread>
 
 #include <kvstore/abi/state.h>
 #include <kvstore/sdk/data_dir.hpp>
@@ -38,6 +40,8 @@ class State {
   void commit(StagedGeneration& staged, sdk::GenerationDir dir, const kvs_applied& applied);
 
   const Options& options() const { return options_; }
+  // The writer's own views are never refused: what is committed must be applied.
+  bool on_writer_thread() const { return writer_thread_.load() == std::this_thread::get_id(); }
   // The latch outlives the State in the views.
   const std::shared_ptr<sdk::FailureLatch>& latch() const { return latch_; }
 
@@ -50,6 +54,7 @@ class State {
   mutable std::mutex mutex_;
   std::shared_ptr<Generation> current_;
   kvs_log_id applied_{};
+  std::atomic<std::thread::id> writer_thread_{};
 };
 
 // One thread at a time.

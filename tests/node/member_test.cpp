@@ -204,6 +204,26 @@ TEST_CASE("two clusters do not mix, and a machine claimed by two stops serving")
   CHECK(cluster.wait(cluster.put(1, "k", "w")) == Code::kOk);
 }
 
+TEST_CASE("a leader's removal of itself is answered by the follower that forwarded it") {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    CAPTURE(seed);
+    SimCluster cluster(seed);
+    REQUIRE(cluster.form(3));
+    const size_t leader = *cluster.leader();
+    const size_t follower = *cluster.some_follower();
+    const std::string name = cluster[leader].name();
+    ControlCallPtr removed = cluster.remove_member(follower, name);
+    // The old leader dies as soon as the follower knows that it is out: its answer may be lost.
+    REQUIRE(cluster.run_until([&] {
+      return cluster[follower].node().membership().find_name(name) == nullptr &&
+             !cluster[follower].raft().configuration_change_pending();
+    }));
+    cluster.crash(leader);
+    REQUIRE(cluster.wait(removed, 2 * kSecond) == Code::kOk);
+    CHECK(removed->outcome->json.find(name) != std::string::npos);
+  }
+}
+
 TEST_CASE("a leader that another cluster claims hands leadership over") {
   SimCluster cluster(30);
   REQUIRE(cluster.form(3));
@@ -217,6 +237,12 @@ TEST_CASE("a leader that another cluster claims hands leadership over") {
   REQUIRE(
       cluster.run_until([&] { return cluster.leader() && *cluster.leader() != leader; }, kSecond));
   CHECK(cluster.wait(cluster.put(*cluster.leader(), "k", "v")) == Code::kOk);
+  // Elected again while it is claimed, it hands over again.
+  REQUIRE(cluster.wait(cluster.control(*cluster.leader(), "cluster.transfer",
+                                       R"({"node_id":")" + cluster[leader].name() + R"("})")) ==
+          Code::kOk);
+  REQUIRE(cluster.run_until([&] { return cluster.leader() && *cluster.leader() != leader; },
+                            2 * kSecond));
 }
 
 TEST_CASE("a member that moved to another address is reached there") {

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "base/log.hpp"
 #include "kv/command_codec.hpp"
 
 namespace kvstore::node::runtime {
@@ -144,8 +145,13 @@ Status ApplyThread::apply_entries() {
     rest = rest.subspan(count);
     if (!found) continue;
     Result<std::unique_ptr<kv::View>> view = adapter_->open_view();
-    if (!view) return view.status();
-    callbacks_.checkpoint(std::move(*view));
+    if (view) {
+      callbacks_.checkpoint(std::move(*view));
+    } else if (condemns_state(view.status().code())) {
+      return view.status();
+    } else {
+      KVS_LOG(kWarn, "state", "a checkpoint is not hashed: {}", view.status().to_string());
+    }
   }
   return Status::ok();
 }

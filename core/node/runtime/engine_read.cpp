@@ -41,9 +41,7 @@ Status open_view(kvs_reader* r) {
 // The answer of a read that failed.  A state that cannot be read or is damaged stops the node: its
 // next read might be wrong without showing it.
 kvs_status fail_read(const kvs_reader* r, const Status& status, kvs_error* err) {
-  if (status.code() == Code::kCorrupt || status.code() == Code::kIo) {
-    r->engine->parts().fatal(status);
-  }
+  if (condemns_state(status.code())) r->engine->parts().fatal(status);
   return plugin::fill_error(err, status);
 }
 

@@ -112,6 +112,7 @@ struct Server::Impl : ObserverPort {
   std::vector<std::pair<std::string, std::string>> api_addresses;
   bool threads_running = false;
   std::atomic<bool> failed{false};
+  std::atomic<bool> damaged{false};
 };
 
 Status Server::Impl::start() {
@@ -420,10 +421,11 @@ std::string Server::Impl::node_info_json() const {
 }
 
 void Server::Impl::fatal(const Status& why) {
-  if (failed.exchange(true)) return;
-  if (why.code() == Code::kCorrupt) mark_damaged(options.data_dir, why);
-  raft_thread.post([this, why] { node->fail(why); });
-  if (options.on_fatal) options.on_fatal(why);
+  const bool first = !failed.exchange(true);
+  // Nothing on the disk is waited for before the node stops voting and serving.
+  if (first) raft_thread.post([this, why] { node->fail(why); });
+  if (why.code() == Code::kCorrupt && !damaged.exchange(true)) mark_damaged(options.data_dir, why);
+  if (first && options.on_fatal) options.on_fatal(why);
 }
 
 void Server::Impl::wait_until(uint64_t limit_ms, const std::function<bool()>& done) {

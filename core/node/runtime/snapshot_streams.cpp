@@ -112,13 +112,18 @@ void SnapshotStreams::send(raft::NodeId peer, raft::Term term) {
   sender_.push({peer, term});
 }
 
+Status SnapshotStreams::own_state_failed(const Status& why) {
+  if (condemns_state(why.code())) parts_.fatal(why);
+  return why;
+}
+
 Status SnapshotStreams::stream_to(const Outgoing& task, raft::LogId* last) {
   Result<std::unique_ptr<kv::View>> view = parts_.adapter->open_view();
-  if (!view) return view.status();
+  if (!view) return own_state_failed(view.status());
   Result<kv::AppliedMark> mark = (*view)->applied();
-  if (!mark) return mark.status();
+  if (!mark) return own_state_failed(mark.status());
   Result<raft::Configuration> configuration = raft::Configuration::decode(mark->meta);
-  if (!configuration) return configuration.status();
+  if (!configuration) return own_state_failed(configuration.status());
   wire::SnapshotHeader header;
   header.term = task.term.value;
   header.from = parts_.self.value;
@@ -136,8 +141,7 @@ Status SnapshotStreams::stream_to(const Outgoing& task, raft::LogId* last) {
   });
   // Dropping the stream aborts it: the receiver keeps nothing of a state that cannot be read.
   if (!written) {
-    if (sent) parts_.fatal(written);
-    return written;
+    return sent ? own_state_failed(written) : written;
   }
   return stream->finish(parts_.finish_timeout_ms);
 }

@@ -56,6 +56,7 @@ class SnapshotStreams : public SnapshotPort {
     raft::Term term;
   };
   class Incoming;
+  Status own_state_failed(const Status& why);
   Status stream_to(const Outgoing& task, raft::LogId* last);
 
   Parts parts_;

@@ -14,8 +14,10 @@ void StateHasher::start(Report report, FatalFn fatal) {
           view.reset();
           if (hash) {
             report(*hash);
-          } else if (!stopping_) {
+          } else if (condemns_state(hash.status().code())) {
             fatal(hash.status());
+          } else {
+            KVS_LOG(kWarn, "state", "a checkpoint is not hashed: {}", hash.status().to_string());
           }
         }
       });

@@ -106,7 +106,9 @@ void RaftNode::Impl::handle_heartbeat(const Message& message) {
   round_seen_ = std::max(round_seen_, message.read_round);
   // What was acknowledged and forgotten in a restart is not taken for matched on the leader's word.
   if (!installing_) advance_commit(std::max(commit_, std::min(message.commit, matched_)));
-  if (message.read_round > 0) echo_round(message.read_round);
+  if (message.read_round == 0) return;
+  reverted_ = message.reverted;
+  echo_round(message.read_round);
 }
 
 }  // namespace kvstore::raft

@@ -192,6 +192,7 @@ void RaftNode::Impl::send_heartbeat(Progress& peer) {
   Message heartbeat = make(MessageType::kHeartbeat, peer.id);
   heartbeat.commit = std::min(commit_, peer.match);
   heartbeat.read_round = read_round_;
+  heartbeat.reverted = peer.reverted;
   peer.commit_sent = std::max(peer.commit_sent, heartbeat.commit);
   peer.round_sent = read_round_;
   peer.heartbeat_round = read_round_;

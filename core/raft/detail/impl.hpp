@@ -228,9 +228,10 @@ struct RaftNode::Impl {
   std::deque<Deferred> deferred_;
 
   // Follower.
-  Index matched_;     // known to equal the leader's log; restarts at commit_ in each term
-  Index ack_wanted_;  // the end of the longest append taken in this term
-  Index acked_;       // told the leader of this term
+  Index matched_;          // known to equal the leader's log; restarts at commit_ in each term
+  Index ack_wanted_;       // the end of the longest append taken in this term
+  Index acked_;            // told the leader of this term
+  bool reverted_ = false;  // this term's leader says so
   uint64_t round_seen_ = 0;
   uint64_t round_echoed_ = 0;
   std::optional<SnapshotMeta> installing_;

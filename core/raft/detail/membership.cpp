@@ -69,7 +69,7 @@ void RaftNode::Impl::promote_learners() {
   for (const Progress& peer : peers_) {
     const Member* member = configuration().find(peer.id);
     if (member == nullptr || member->voter || !member->auto_promote) continue;
-    if (!peer.caught_up || !is_active(peer)) continue;
+    if (!peer.caught_up || peer.reverted || !is_active(peer)) continue;
     KVS_LOG(kInfo, "raft", "node {:x}: learner {:x} caught up and becomes a voter",
             options_.id.value, peer.id.value);
     Configuration wanted = configuration();

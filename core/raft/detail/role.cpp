@@ -14,6 +14,7 @@ void RaftNode::Impl::set_term(Term term) {
   matched_ = commit_;
   acked_ = ack_wanted_ = {};
   round_seen_ = round_echoed_ = 0;
+  reverted_ = false;
 }
 
 void RaftNode::Impl::set_vote(NodeId candidate) {

@@ -22,7 +22,7 @@ void RaftNode::Impl::handle(TransferLeadership& event) {
 
 void RaftNode::Impl::continue_transfer() {
   Progress* target = find_peer(transfer_target_);
-  if (target == nullptr || !target->voter) {
+  if (target == nullptr || !target->voter || target->reverted) {
     transfer_target_ = kNoNode;
     return;
   }

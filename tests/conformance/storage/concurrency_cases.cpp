@@ -152,6 +152,29 @@ void views_beside_writes(Context& c) {
   crew.finish();
 }
 
+// Many views are held on another thread, up to the plugin's bound if it has one.
+void the_writer_always_gets_a_view(Context& c) {
+  StateDriver state(c);
+  KIT_STATUS(KVS_OK, state.write({{put("k", "1")}, {1, 1}, "", false}));
+  std::vector<kvs_view*> held;
+  std::thread holder([&] {
+    kvs_view* view = nullptr;
+    while (held.size() < 200 && state.api().view_open(state.handle(), &view, nullptr) == KVS_OK) {
+      held.push_back(view);
+    }
+  });
+  holder.join();
+  KIT_STATUS(KVS_OK, state.write({{put("k", "2")}, {1, 2}, "", false}));
+  {
+    kvs_view* own = nullptr;
+    const kvs_status status = state.api().view_open(state.handle(), &own, nullptr);
+    if (status == KVS_OK) state.api().view_close(own);
+    for (kvs_view* view : held) state.api().view_close(view);
+    KIT_STATUS(KVS_OK, status);
+  }
+  KIT_CHECK(!held.empty());
+}
+
 void restore_beside_everything(Context& c) {
   StateDriver state(c);
   KIT_STATUS(KVS_OK, state.write({{put("k", "0")}, {1, 1}, "", false}));
@@ -196,6 +219,9 @@ std::vector<Case> concurrency_cases() {
        log_reads_beside_truncation},
       {"state-views-beside-writes", "Views opened beside a writer are never torn or stale.",
        Needs::kState, false, views_beside_writes},
+      {"state-writer-always-gets-a-view",
+       "However many views are open, the thread that writes may open one more.", Needs::kState,
+       false, the_writer_always_gets_a_view},
       {"restore-beside-everything", "Restores, writes, syncs and views at the same time.",
        Needs::kState, false, restore_beside_everything},
   };

@@ -77,6 +77,10 @@ TEST_CASE("a peer that lost what it acknowledged counts no more (H6)") {
   rejection.read_round = probe->read_round;
   node.receive(rejection);
   REQUIRE(node.node().peers()[0].reverted);
+  node.tick(2);
+  REQUIRE(node.sent(Type::kHeartbeat, 2) != nullptr);
+  CHECK(node.sent(Type::kHeartbeat, 2)->reverted);
+  CHECK_FALSE(node.sent(Type::kHeartbeat, 3)->reverted);
   // Its acknowledgements commit nothing, those of the other one do.
   const ProposeResult proposed = node.propose();
   CHECK(node.sent(Type::kAppend, 2) == nullptr);
@@ -94,6 +98,19 @@ TEST_CASE("a peer that lost what it acknowledged counts no more (H6)") {
     node.receive(NodeFixture::message(Type::kHeartbeatReply, 2, node.node().term().value));
   }
   CHECK(node.node().role() == Role::kFollower);
+}
+
+TEST_CASE("a node knows for the leader's term that it is not counted") {
+  NodeFixture node(voters({1, 2, 3}));
+  Message heartbeat = NodeFixture::message(Type::kHeartbeat, 2, 1);
+  heartbeat.read_round = 1;
+  heartbeat.reverted = true;
+  node.receive(heartbeat);
+  CHECK(node.node().reverted());
+  node.receive(NodeFixture::message(Type::kHeartbeat, 2, 1));  // a notice of the commit index
+  CHECK(node.node().reverted());
+  node.receive(NodeFixture::message(Type::kHeartbeat, 3, 2));
+  CHECK_FALSE(node.node().reverted());
 }
 
 TEST_CASE("every acknowledgement tells whether the disk is nearly full") {

@@ -51,6 +51,7 @@ Message sample_reply() {
   m.reject = true;
   m.forced = true;
   m.space_low = true;
+  m.reverted = true;
   m.log = {Term{1}, Index{2}};
   m.commit = Index{UINT64_MAX};
   m.match = Index{300};
@@ -76,6 +77,7 @@ void check_equal(const Message& a, const Message& b) {
   CHECK(a.reject == b.reject);
   CHECK(a.forced == b.forced);
   CHECK(a.space_low == b.space_low);
+  CHECK(a.reverted == b.reverted);
   CHECK((a.from == b.from && a.to == b.to && a.term == b.term && a.log == b.log));
   CHECK((a.commit == b.commit && a.match == b.match && a.hint == b.hint));
   CHECK((a.rejected == b.rejected && a.read_round == b.read_round && a.token == b.token));
@@ -200,8 +202,8 @@ TEST_CASE("another kind of frame and unknown flags are refused") {
   bytes[0] = 2;
   CHECK(decode(bytes).status().message() == "raft message: another kind of frame");
   bytes[0] = 1;
-  bytes[2] = 8;
-  CHECK(decode(bytes).status().message() == "raft message: flags 0x8 are unknown");
+  bytes[2] = 16;
+  CHECK(decode(bytes).status().message() == "raft message: flags 0x10 are unknown");
 }
 
 }  // namespace kvstore::wire::test

@@ -140,7 +140,8 @@ struct HealthCheck {
 };
 
 struct Health {
-  bool ok = false;
+  bool ok = false;        // it serves
+  bool degraded = false;  // it serves, but a check fails
   std::string node_id, role;
   std::vector<HealthCheck> checks;
   std::string json;

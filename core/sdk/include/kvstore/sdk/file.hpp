@@ -26,6 +26,8 @@ inline kvs_status status_of_errno(int sys_errno) {
     case EDQUOT:
       return KVS_E_NO_SPACE;
     case ENOMEM:
+    case EMFILE:  // out of descriptors: nothing is wrong with the disk
+    case ENFILE:
       return KVS_E_NO_MEMORY;
     default:
       return KVS_E_IO;
