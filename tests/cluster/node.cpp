@@ -12,6 +12,7 @@
 #include <Poco/String.h>
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -30,15 +31,36 @@ std::string server_program() {
 }
 
 // Between fork and exec: only calls that are safe there.
-[[noreturn]] void become_server(const std::vector<char*>& argv, int log) {
+[[noreturn]] void become_server(const std::vector<char*>& argv,
+                                const std::vector<char*>& environment, int log, int network) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (network >= 0 && ::setns(network, CLONE_NEWNET) != 0) ::_exit(126);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::dup2(log, STDOUT_FILENO);
   ::dup2(log, STDERR_FILENO);
-  ::execv(argv[0], argv.data());
+  ::execve(argv[0], argv.data(), environment.data());
   ::_exit(127);
+}
+
+// Pointers to the texts, and the null at the end.
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> out;
+  for (std::string& text : texts) out.push_back(text.data());
+  out.push_back(nullptr);
+  return out;
+}
+
+// The test's own environment with these variables in place of its own.
+std::vector<std::string> environment_with(const std::map<std::string, std::string>& variables) {
+  std::vector<std::string> out;
+  for (char** entry = ::environ; *entry != nullptr; ++entry) {
+    const std::string text = *entry;
+    if (variables.count(text.substr(0, text.find('='))) == 0) out.push_back(text);
+  }
+  for (const auto& [name, value] : variables) out.push_back(name + "=" + value);
+  return out;
 }
 
 }  // namespace
@@ -84,6 +106,7 @@ std::string pattern(size_t bytes, uint32_t seed) {
 Node::Node(std::string name, std::filesystem::path dir, std::string engine)
     : name_(std::move(name)),
       dir_(std::move(dir)),
+      data_dir_(dir_ / name_),
       engine_(std::move(engine)),
       http_port_(free_port()),
       raft_port_(free_port()),
@@ -108,25 +131,48 @@ void Node::set(const std::string& key_value) {
   settings_.push_back(key_value);
 }
 
+void Node::set_place(std::string host, int network) {
+  host_ = std::move(host);
+  network_ = network;
+  places_["--bind-address"] = host_ + ":" + std::to_string(raft_port_);
+  places_.erase("--http-port");
+  set("apis.0.listen=" + host_ + ":" + std::to_string(http_port_));
+}
+
+void Node::set_advertised(std::string address) {
+  advertised_ = std::move(address);
+  places_["--advertise-address"] = advertised_;
+}
+
+void Node::set_data_dir(std::filesystem::path dir) {
+  data_dir_ = std::move(dir);
+  places_["--data-dir"] = data_dir_.string();
+}
+
+Flags Node::arguments() const {
+  Flags out = {server_program()};
+  for (const auto& [flag, value] : places_) out.insert(out.end(), {flag, value});
+  if (engine_ != "leveldb") {
+    out.push_back("--set");
+    out.push_back("storage.plugin=storage-" + engine_);
+  }
+  out.insert(out.end(), settings_.begin(), settings_.end());
+  out.insert(out.end(), flags_.begin(), flags_.end());
+  return out;
+}
+
 void Node::start() {
   REQUIRE(pid_ == 0);
-  Flags arguments = {server_program()};
-  for (const auto& [flag, value] : places_) arguments.insert(arguments.end(), {flag, value});
-  if (engine_ != "leveldb") {
-    arguments.push_back("--set");
-    arguments.push_back("storage.plugin=storage-" + engine_);
-  }
-  arguments.insert(arguments.end(), settings_.begin(), settings_.end());
-  arguments.insert(arguments.end(), flags_.begin(), flags_.end());
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
+  Flags texts = arguments();
+  std::vector<std::string> variables = environment_with(environment_);
+  const std::vector<char*> argv = pointers(texts), environment = pointers(variables);
   const int log = ::open(log_file().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   REQUIRE(log >= 0);
-  pid_ = ::fork();
-  if (pid_ == 0) become_server(argv, log);
+  const pid_t child = ::fork();
+  if (child == 0) become_server(argv, environment, log, network_);
   ::close(log);
-  REQUIRE(pid_ > 0);
+  REQUIRE(child > 0);
+  pid_ = child;
 }
 
 int Node::reap(bool block) {
@@ -196,7 +242,7 @@ HttpAnswer Node::http(const std::string& method, const std::string& target, cons
                       const std::map<std::string, std::string>& headers) const {
   HttpAnswer answer;
   try {
-    Poco::Net::HTTPClientSession session("127.0.0.1", http_port_);
+    Poco::Net::HTTPClientSession session(host_, http_port_);
     session.setTimeout(Poco::Timespan(30, 0));
     Poco::Net::HTTPRequest request(method, target, Poco::Net::HTTPMessage::HTTP_1_1);
     for (const auto& [name, value] : headers) request.set(name, value);

@@ -69,14 +69,28 @@ class Node {
   Node& operator=(const Node&) = delete;
 
   const std::string& name() const { return name_; }
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(http_port_); }
-  std::string raft_address() const { return "127.0.0.1:" + std::to_string(raft_port_); }
+  std::string url() const { return "http://" + host_ + ":" + std::to_string(http_port_); }
+  // What other nodes are told.
+  std::string raft_address() const {
+    return advertised_.empty() ? host_ + ":" + std::to_string(raft_port_) : advertised_;
+  }
   uint16_t http_port() const { return http_port_; }
-  std::filesystem::path data_dir() const { return dir_ / name_; }
+  uint16_t raft_port() const { return raft_port_; }
+  std::filesystem::path data_dir() const { return data_dir_; }
   std::filesystem::path log_file() const { return dir_ / (name_ + ".log"); }
   std::string log() const;
   pid_t pid() const { return pid_; }
 
+  // Where the node lives, from its next start on: another address in another network namespace (a
+  // file descriptor that outlives the node), another address that its peers are told, another
+  // directory for its data, environment variables beside those of the test.
+  void set_place(std::string host, int network);
+  void set_advertised(std::string address);
+  void set_data_dir(std::filesystem::path dir);
+  void set_environment(const std::string& name, const std::string& value) {
+    environment_[name] = value;
+  }
+  const std::string& engine() const { return engine_; }
   void set_engine(std::string engine) { engine_ = std::move(engine); }
   // Flags of every start from now on, beside those that name the node and its places.
   void set_flags(Flags flags) { flags_ = std::move(flags); }
@@ -108,14 +122,18 @@ class Node {
 
  private:
   int reap(bool block);
+  Flags arguments() const;
 
   const std::string name_;
   const std::filesystem::path dir_;
+  std::filesystem::path data_dir_;
   std::string engine_;
   const uint16_t http_port_, raft_port_;
-  std::map<std::string, std::string> places_;
+  std::string host_ = "127.0.0.1", advertised_;
+  int network_ = -1;  // -1: that of the test
+  std::map<std::string, std::string> places_, environment_;
   Flags flags_, settings_;
-  pid_t pid_ = 0;  // 0: no process
+  std::atomic<pid_t> pid_ = 0;  // 0: no process
   int exit_code_ = 0;
 };
 
