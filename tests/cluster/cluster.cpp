@@ -47,6 +47,10 @@ std::string tail(const std::string& text, size_t bytes) {
 
 }  // namespace
 
+bool test_failed() {
+  return g_failed || std::uncaught_exceptions() > 0;
+}
+
 Cluster::Cluster(const std::string& case_name) {
   std::string name = (fs::temp_directory_path() / ("kvs-" + case_name + "-XXXXXX")).string();
   REQUIRE(::mkdtemp(name.data()) != nullptr);
@@ -55,7 +59,7 @@ Cluster::Cluster(const std::string& case_name) {
 
 Cluster::~Cluster() {
   for (auto& node : nodes_) node->kill();
-  if (g_failed || std::uncaught_exceptions() > 0) {
+  if (test_failed()) {
     std::cerr << "Data and logs of the failed test are kept in " << dir_.string() << "\n" << logs();
     return;
   }

@@ -41,6 +41,9 @@ bool poll_until(std::chrono::milliseconds limit, const std::function<bool()>& do
 
 inline constexpr std::chrono::milliseconds kPatience{60'000};
 
+// Whether an assertion of the running case has failed so far.
+bool test_failed();
+
 // A port of 127.0.0.1 that nobody uses at the moment, outside the range that outgoing connections
 // take.
 uint16_t free_port();
@@ -102,6 +105,8 @@ class Node {
   // Starts the process and returns at once.
   void start();
   bool is_running();
+  // How the process before this one ended: its exit code, or -SIGNAL.
+  int last_exit() const { return exit_code_; }
   // SIGTERM; the exit code, or -SIGNAL.  Killed, and a failed test, when it does not end within 20
   // s.
   int stop();

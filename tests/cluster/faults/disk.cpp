@@ -103,8 +103,8 @@ LoopDisk::LoopDisk(const fs::path& dir, const std::string& name, uint64_t bytes)
 }
 
 LoopDisk::~LoopDisk() {
-  if (frozen_) thaw();
   try {
+    thaw();
     unmount();
   } catch (const std::exception&) {
     (void)::umount2(mount_.c_str(), MNT_DETACH);
@@ -172,6 +172,7 @@ void LoopDisk::freeze() {
 }
 
 void LoopDisk::thaw() {
+  if (!frozen_) return;
   control(mount_, FITHAW, nullptr, "thaw");
   frozen_ = false;
 }
