@@ -61,7 +61,7 @@ Database::Database(const kvs_host* host, const std::string& dir, const Options& 
     filter_.reset(leveldb::NewBloomFilterPolicy(static_cast<int>(options.bloom_bits)));
     o.filter_policy = filter_.get();
   }
-  check(SafeEnv::check_newest_wal(dir));
+  check(SafeEnv::check_files(dir));
   leveldb::DB* db = nullptr;
   leveldb::Status status = leveldb::DB::Open(o, dir, &db);
   db_.reset(db);

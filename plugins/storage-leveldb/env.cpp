@@ -3,10 +3,13 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <optional>
+#include <sstream>
 
 #include <kvstore/sdk/file.hpp>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace kvstore::storage_leveldb {
@@ -17,11 +20,21 @@ using leveldb::Status;
 
 // Beside the database's files: the name of the newest write-ahead file.
 constexpr const char* kWitness = "WAL";
+// And the name and size of the newest list of tables (MANIFEST) when it was last synced.
+constexpr const char* kTablesWitness = "TABLES";
 
 bool is_wal(const std::string& name) {
   constexpr char kSuffix[] = ".log";
   constexpr size_t kLength = sizeof kSuffix - 1;
   return name.size() > kLength && name.compare(name.size() - kLength, kLength, kSuffix) == 0;
+}
+
+std::string leaf_of(const std::string& name) {
+  return name.substr(name.find_last_of('/') + 1);
+}
+
+bool is_manifest(const std::string& name) {
+  return leaf_of(name).rfind("MANIFEST-", 0) == 0;
 }
 
 std::string parent_of(const std::string& name) {
@@ -88,6 +101,61 @@ class WalFile : public leveldb::WritableFile {
   bool closed_ = false;
 };
 
+// A list of tables whose synced size is on record, so that one that was cut is noticed.
+class ManifestFile : public leveldb::WritableFile {
+ public:
+  ManifestFile(leveldb::WritableFile* target, std::string name)
+      : target_(target), name_(std::move(name)) {}
+
+  Status Append(const Slice& data) override {
+    Status status = target_->Append(data);
+    if (status.ok()) bytes_ += data.size();
+    return status;
+  }
+  Status Flush() override { return target_->Flush(); }
+  Status Close() override { return target_->Close(); }
+  Status Sync() override {
+    Status status = target_->Sync();
+    if (!status.ok()) return status;
+    return guarded_status([&] {
+      sdk::write_file_durably(parent_of(name_), kTablesWitness,
+                              leaf_of(name_) + " " + std::to_string(bytes_) + "\n");
+    });
+  }
+
+ private:
+  std::unique_ptr<leveldb::WritableFile> target_;
+  const std::string name_;
+  uint64_t bytes_ = 0;
+};
+
+void check_newest_wal(const std::string& dir) {
+  const std::optional<std::string> name = sdk::read_small_file(dir + "/" + kWitness);
+  if (name.has_value() && ::access((dir + "/" + *name).c_str(), F_OK) != 0) {
+    throw sdk::Error(KVS_E_CORRUPT, "the write-ahead file " + *name + " is missing in " + dir);
+  }
+}
+
+// A record of another list than the one in force tells nothing: a crash came before the switch.
+void check_manifest(const std::string& dir) {
+  const std::optional<std::string> record = sdk::read_small_file(dir + "/" + kTablesWitness);
+  const std::optional<std::string> current = sdk::read_small_file(dir + "/CURRENT");
+  if (!record.has_value() || !current.has_value()) return;
+  std::istringstream fields(*record);
+  std::string name;
+  uint64_t bytes = 0;
+  if (!(fields >> name >> bytes)) {
+    throw sdk::Error(KVS_E_CORRUPT, dir + "/" + kTablesWitness + " is damaged");
+  }
+  if (*current != name + "\n") return;
+  struct stat found {};
+  const bool exists = ::stat((dir + "/" + name).c_str(), &found) == 0;
+  if (!exists || static_cast<uint64_t>(found.st_size) < bytes) {
+    throw sdk::Error(KVS_E_CORRUPT, dir + "/" + name + " is shorter than the " +
+                                        std::to_string(bytes) + " bytes that were synced");
+  }
+}
+
 }  // namespace
 
 Status WalLatch::status() const {
@@ -117,6 +185,12 @@ SafeEnv::~SafeEnv() {
 
 Status SafeEnv::NewWritableFile(const std::string& name, leveldb::WritableFile** result) {
   *result = nullptr;
+  if (is_manifest(name)) {
+    leveldb::WritableFile* file = nullptr;
+    Status status = target()->NewWritableFile(name, &file);
+    if (status.ok()) *result = new ManifestFile(file, name);
+    return status;
+  }
   if (!is_wal(name)) return target()->NewWritableFile(name, result);
   Status latched = latch_.status();
   if (!latched.ok()) return latched;
@@ -134,12 +208,10 @@ Status SafeEnv::NewWritableFile(const std::string& name, leveldb::WritableFile**
   return status;
 }
 
-Status SafeEnv::check_newest_wal(const std::string& dir) {
+Status SafeEnv::check_files(const std::string& dir) {
   return guarded_status([&] {
-    const std::optional<std::string> name = sdk::read_small_file(dir + "/" + kWitness);
-    if (name.has_value() && ::access((dir + "/" + *name).c_str(), F_OK) != 0) {
-      throw sdk::Error(KVS_E_CORRUPT, "the write-ahead file " + *name + " is missing in " + dir);
-    }
+    check_newest_wal(dir);
+    check_manifest(dir);
   });
 }
 

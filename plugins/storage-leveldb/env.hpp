@@ -43,9 +43,11 @@ class SafeEnv : public leveldb::EnvWrapper {
   leveldb::Status RenameFile(const std::string& from, const std::string& to) override;
   void Schedule(void (*function)(void*), void* arg) override;
 
-  // LevelDB does not notice that a write-ahead file has gone: this says CORRUPT when the newest one
-  // of the database in `dir` has.  Call before opening.
-  static leveldb::Status check_newest_wal(const std::string& dir);
+  // LevelDB does not notice that a write-ahead file has gone, nor that its list of tables
+  // (MANIFEST) was cut, and would come up with less than it had: this says CORRUPT when the newest
+  // write-ahead file of the database in `dir` has gone or the list is shorter than it was when it
+  // was last synced.  Call before opening.
+  static leveldb::Status check_files(const std::string& dir);
 
   // Syncs the write-ahead file in use through a descriptor of its own, so that no writer waits for
   // it. What was written before the call is durable on return, unless the file was switched
