@@ -53,6 +53,7 @@ struct Server::Impl : ObserverPort {
       : options(std::move(o)), raft_thread(options.tick_ms), host(&raft_thread) {}
 
   Status start();
+  Status start_parts();
   void stop();
 
   Status load_identity();
@@ -60,7 +61,6 @@ struct Server::Impl : ObserverPort {
   Status open_transport();
   Status ask_peers_before_bootstrap();
   Status open_stores();
-  Status store_failed(const char* role, const PluginUse& use, const Status& status) const;
   Status check_state_is_new() const;
   Status finish_first_start();
   Status build_node();
@@ -115,7 +115,15 @@ struct Server::Impl : ObserverPort {
   std::atomic<bool> damaged{false};
 };
 
+// Whatever part finds the data damaged: the operator is told where, and the way out.
 Status Server::Impl::start() {
+  Status s = start_parts();
+  const std::string advice = rebuild_advice(options.data_dir);
+  if (s.code() != Code::kCorrupt || s.message().find(advice) != std::string::npos) return s;
+  return {Code::kCorrupt, s.message() + "; " + advice};
+}
+
+Status Server::Impl::start_parts() {
   if (is_wildcard(options.advertise_address.empty() ? options.bind_address
                                                     : options.advertise_address)) {
     return {Code::kInvalid,
@@ -220,13 +228,6 @@ Status Server::Impl::ask_peers_before_bootstrap() {
           "a new cluster is not made: " + found + "; to join it, start without --bootstrap"};
 }
 
-Status Server::Impl::store_failed(const char* role, const PluginUse& use,
-                                  const Status& status) const {
-  Status named = in_role(role, use, status);
-  if (status.code() != Code::kCorrupt) return named;
-  return {Code::kCorrupt, named.message() + "; " + rebuild_advice(options.data_dir)};
-}
-
 Status Server::Impl::open_stores() {
   namespace fs = std::filesystem;
   auto storage = [&](const char* role, const PluginUse& use) {
@@ -241,12 +242,12 @@ Status Server::Impl::open_stores() {
   Result<plugin::LogStore> log =
       plugin::LogStore::open(static_cast<const kvs_log_api*>(options.log.table), options.log.host,
                              storage("log", options.log), proxy(options.log));
-  if (!log) return store_failed("log", options.log, log.status());
+  if (!log) return in_role("log", options.log, log.status());
   log_store = std::move(*log);
   Result<plugin::StateStore> state = plugin::StateStore::open(
       static_cast<const kvs_state_api*>(options.state.table), options.state.host,
       storage("state", options.state), proxy(options.state));
-  if (!state) return store_failed("state", options.state, state.status());
+  if (!state) return in_role("state", options.state, state.status());
   state_store = std::move(*state);
   adapter = std::make_unique<StateAdapter>(&state_store);
   return Status::ok();
@@ -424,7 +425,11 @@ void Server::Impl::fatal(const Status& why) {
   const bool first = !failed.exchange(true);
   // Nothing on the disk is waited for before the node stops voting and serving.
   if (first) raft_thread.post([this, why] { node->fail(why); });
-  if (why.code() == Code::kCorrupt && !damaged.exchange(true)) mark_damaged(options.data_dir, why);
+  if (why.code() == Code::kCorrupt && !damaged.exchange(true)) {
+    KVS_LOG(kError, "server", "{} is damaged: {}; {}", options.data_dir, why.message(),
+            rebuild_advice(options.data_dir));
+    mark_damaged(options.data_dir, why);
+  }
   if (first && options.on_fatal) options.on_fatal(why);
 }
 
