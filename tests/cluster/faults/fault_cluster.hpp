@@ -29,6 +29,7 @@ class FaultCluster {
   ~FaultCluster();
 
   Cluster& cluster() { return cluster_; }
+  bool has_network() const { return network_ != nullptr; }
   Network& network() { return *network_; }
   Node& node(size_t i) { return cluster_[i]; }
   size_t size() const { return faults_.size(); }

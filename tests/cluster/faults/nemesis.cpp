@@ -17,7 +17,10 @@ Nemesis::Nemesis(FaultCluster& cluster, Workload& workload, const NemesisOptions
       random_(options.seed),
       failures_(cluster.size(), 0) {
   define_process_faults();
-  define_network_faults();
+  if (cluster.has_network()) {
+    define_partitions();
+    define_bad_links();
+  }
   define_disk_faults();
   define_clock_faults();
   for (const std::string& name : options_.faults) {
@@ -118,85 +121,84 @@ void Nemesis::define_process_faults() {
                         true};
 }
 
-void Nemesis::define_network_faults() {
+// One break of the network at a time: the next would mend the one before.
+std::string Nemesis::once(const std::function<std::string()>& inject) {
+  if (std::exchange(network_harmed_, true)) return "";
+  return inject();
+}
+
+// A side that loses its majority counts as harmed.
+void Nemesis::define_partitions() {
   const size_t n = cluster_.size();
-  const bool possible = n > 1;
-  const auto once = [this](const std::function<std::string()>& inject) {
-    return [this, inject]() -> std::string {
-      if (std::exchange(network_harmed_, true)) return "";
-      return inject();
-    };
+  const auto add = [this](const char* name, bool possible,
+                          const std::function<std::string()>& inject) {
+    faults_[name] = {[this, inject] { return once(inject); }, possible};
   };
-  // A side that loses its majority counts as harmed.
-  faults_["partition"] = {once([this] {
-                            auto side = some_nodes();
-                            if (side.size() >= cluster_.majority()) {
-                              side.resize(cluster_.size() - cluster_.majority());
-                            }
-                            cluster_.network().partition(side);
-                            harmed_.insert(side.begin(), side.end());
-                            return "partition:" + list(side) + " | others";
-                          }),
-                          possible && n > 2};
-  faults_["isolate"] = {once([this] {
-                          const size_t node = favoured_node();
-                          cluster_.network().isolate(node);
-                          harmed_.insert(node);
-                          return "isolate" + list({node});
-                        }),
-                        possible};
-  faults_["one-way"] = {once([this] {
-                          const size_t node = favoured_node();
-                          const bool deaf = random_() % 2 == 0;
-                          for (size_t i = 0; i < cluster_.size(); ++i) {
-                            if (i == node) continue;
-                            cluster_.network().cut(deaf ? i : node, deaf ? node : i);
-                          }
-                          harmed_.insert(node);
-                          return (deaf ? "deaf:" : "mute:") + list({node});
-                        }),
-                        possible};
-  faults_["bridge"] = {once([this] {
-                         const size_t a = favoured_node();
-                         const size_t b = (a + 1) % cluster_.size();
-                         cluster_.network().set_both(a, b, Link{.cut = true});
-                         harmed_.insert(a);
-                         return "no link between" + list({a, b});
-                       }),
-                       possible};
-  faults_["majorities-ring"] = {once([this] {
-                                  cluster_.network().majorities_ring();
-                                  return std::string("majorities ring");
-                                }),
-                                possible && n > 4};
-  faults_["slow-network"] = {
-      once([this] {
-        for (size_t a = 0; a < cluster_.size(); ++a) {
-          for (size_t b = 0; b < cluster_.size(); ++b) {
-            if (a == b) continue;
-            cluster_.network().set_link(
-                a, b,
-                {.delay = milliseconds(random_() % 40),
-                 .jitter = milliseconds(random_() % 40),
-                 .loss_percent = static_cast<unsigned>(random_() % 10),
-                 .duplicate_percent = static_cast<unsigned>(random_() % 10)});
-          }
-        }
-        return std::string("slow, lossy, disordered network");
-      }),
-      possible};
-  faults_["flapping"] = {once([this] {
-                           const size_t node = favoured_node();
-                           for (int i = 0; i < 8; ++i) {
-                             cluster_.network().isolate(node);
-                             std::this_thread::sleep_for(milliseconds(100));
-                             cluster_.network().heal();
-                             std::this_thread::sleep_for(milliseconds(100));
-                           }
-                           network_harmed_ = false;
-                           return "flapping links of" + list({node});
-                         }),
-                         possible};
+  add("partition", n > 2, [this] {
+    auto side = some_nodes();
+    if (side.size() >= cluster_.majority()) side.resize(cluster_.size() - cluster_.majority());
+    cluster_.network().partition(side);
+    harmed_.insert(side.begin(), side.end());
+    return "partition:" + list(side) + " | others";
+  });
+  add("isolate", n > 1, [this] {
+    const size_t node = favoured_node();
+    cluster_.network().isolate(node);
+    harmed_.insert(node);
+    return "isolate" + list({node});
+  });
+  add("one-way", n > 1, [this] {
+    const size_t node = favoured_node();
+    const bool deaf = random_() % 2 == 0;
+    for (size_t i = 0; i < cluster_.size(); ++i) {
+      if (i != node) cluster_.network().cut(deaf ? i : node, deaf ? node : i);
+    }
+    harmed_.insert(node);
+    return (deaf ? "deaf:" : "mute:") + list({node});
+  });
+  add("bridge", n > 1, [this] {
+    const size_t a = favoured_node();
+    const size_t b = (a + 1) % cluster_.size();
+    cluster_.network().set_both(a, b, Link{.cut = true});
+    harmed_.insert(a);
+    return "no link between" + list({a, b});
+  });
+  add("majorities-ring", n > 4, [this] {
+    cluster_.network().majorities_ring();
+    return std::string("majorities ring");
+  });
+}
+
+void Nemesis::define_bad_links() {
+  const bool possible = cluster_.size() > 1;
+  const auto slow = [this] {
+    const auto random_ms = [this] { return milliseconds(random_() % 40); };
+    const auto percent = [this] { return static_cast<unsigned>(random_() % 10); };
+    for (size_t a = 0; a < cluster_.size(); ++a) {
+      for (size_t b = 0; b < cluster_.size(); ++b) {
+        if (a == b) continue;
+        cluster_.network().set_link(a, b,
+                                    {.delay = random_ms(),
+                                     .jitter = random_ms(),
+                                     .loss_percent = percent(),
+                                     .duplicate_percent = percent()});
+      }
+    }
+    return std::string("slow, lossy, disordered network");
+  };
+  const auto flap = [this] {
+    const size_t node = favoured_node();
+    for (int i = 0; i < 8; ++i) {
+      cluster_.network().isolate(node);
+      std::this_thread::sleep_for(milliseconds(100));
+      cluster_.network().heal();
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+    network_harmed_ = false;
+    return "flapping links of" + list({node});
+  };
+  faults_["slow-network"] = {[this, slow] { return once(slow); }, possible};
+  faults_["flapping"] = {[this, flap] { return once(flap); }, possible};
 }
 
 void Nemesis::define_disk_faults() {

@@ -48,7 +48,8 @@ class Nemesis {
   };
 
   void define_process_faults();
-  void define_network_faults();
+  void define_partitions();
+  void define_bad_links();
   void define_disk_faults();
   void define_clock_faults();
   void note(const std::string& text);
@@ -61,6 +62,7 @@ class Nemesis {
   size_t favoured_node();
   // One, a minority, a majority or all.
   std::vector<size_t> some_nodes();
+  std::string once(const std::function<std::string()>& inject);
   // These take no part from now on.  False when one of them is broken already.
   bool harm(const std::vector<size_t>& nodes);
   std::string list(const std::vector<size_t>& nodes);

@@ -49,10 +49,15 @@ FaultClusterOptions options_for(std::vector<std::string> engines) {
   return options;
 }
 
+void print_longest(const char* what, const Workload& workload,
+                   const std::vector<Interval>& excused) {
+  const Interval longest = workload.longest_without_writes(excused);
+  const auto in_seconds = [](Microseconds time) { return static_cast<double>(time) / 1e6; };
+  std::cout << what << ": " << in_seconds(longest.end - longest.begin) << " s, from "
+            << in_seconds(longest.begin) << " s on" << std::endl;
+}
+
 void print_summary(const Workload& workload, const Nemesis& nemesis) {
-  const auto longest = [&](const std::vector<Interval>& excused) {
-    return static_cast<double>(workload.longest_without_writes(excused)) / 1e6;
-  };
   std::cout << "operations: " << workload.operations() << "\n";
   for (const auto& [kind, count] : workload.counts()) {
     std::cout << "  " << kind << ": " << count.ok << " ok, " << count.not_done << " not done, "
@@ -64,9 +69,10 @@ void print_summary(const Workload& workload, const Nemesis& nemesis) {
   for (const auto& [name, count] : nemesis.injected()) sum += count;
   std::cout << "\nfaults: " << sum << "\n ";
   for (const auto& [name, count] : nemesis.injected()) std::cout << " " << name << "=" << count;
-  std::cout << "\nlongest time without an acknowledged write: " << longest({})
-            << " s; not counting times without a majority or with a full disk: "
-            << longest(nemesis.outages()) << " s\n";
+  std::cout << "\n";
+  print_longest("longest time without an acknowledged write", workload, {});
+  print_longest("  not counting times without a majority or with a full disk", workload,
+                nemesis.outages());
 }
 
 // Mends everything, reads everything through every node, judges the history.
@@ -143,14 +149,48 @@ TEST_CASE("faults-of-clocks") {
                 {.engines = {"leveldb", "sqlite", "leveldb"}, .network = false});
 }
 
-// KVS_SOAK_SECONDS, KVS_SOAK_SEED, KVS_SOAK_ENGINES (a comma between two) and KVS_SOAK_FAULTS.
+// Planned work on a live cluster: every node is restarted, then every node is moved to the other
+// engine, one after the other, under load.
+TEST_CASE("rolling-restart-and-change-of-engines") {
+  FaultCluster faults("rolling", {.engines = {"leveldb", "leveldb", "leveldb"}, .network = false});
+  Cluster& cluster = faults.cluster();
+  Workload workload(cluster, cluster.dir() / "history.jsonl");
+  const auto wait_for_writes = [&] {
+    const uint64_t target = workload.acknowledged_writes() + 50;
+    cluster.wait_until("writes", [&] { return workload.acknowledged_writes() >= target; });
+  };
+  for (size_t i = 0; i < faults.size(); ++i) {
+    CHECK(faults.node(i).stop() == 0);
+    faults.node(i).start();
+    cluster.wait_caught_up({&faults.node(i)});
+    wait_for_writes();
+  }
+  for (size_t i = 0; i < faults.size(); ++i) {
+    Node& node = faults.node(i);
+    const auto removed = cluster.client(seconds(20)).remove_member(node.name(), false);
+    REQUIRE_MESSAGE(removed, removed.error().message);
+    node.stop();
+    node.wipe();
+    node.set_engine("sqlite");
+    node.set_flags({"--peers", faults.node((i + 1) % faults.size()).raft_address()});
+    node.start();
+    cluster.admit(node);
+    cluster.wait_caught_up({&node});
+    wait_for_writes();
+  }
+  judge(faults, workload);
+  print_longest("longest time without an acknowledged write", workload, {});
+}
+
+// KVS_SOAK_SECONDS, KVS_SOAK_SEED, KVS_SOAK_ENGINES (a comma between two), KVS_SOAK_FAULTS and
+// KVS_SOAK_DIARY (a file).
 TEST_CASE("faults-at-random") {
   const uint64_t seed = std::stoull(given("KVS_SOAK_SEED", "1"));
-  const seconds time(std::stoul(given("KVS_SOAK_SECONDS", "15")));
+  const seconds time(std::stoul(given("KVS_SOAK_SECONDS", "10")));
   FaultCluster faults(
       "soak",
       options_for(split(given("KVS_SOAK_ENGINES", "leveldb,sqlite,leveldb,sqlite,leveldb"))));
-  std::ofstream diary(faults.cluster().dir() / "diary.txt");
+  std::ofstream diary(given("KVS_SOAK_DIARY", faults.cluster().dir() / "diary.txt"));
   WorkloadOptions load;
   load.seed = seed;
   Workload workload(faults.cluster(), faults.cluster().dir() / "history.jsonl", load);

@@ -265,21 +265,22 @@ std::map<std::string, uint64_t> Workload::errors() const {
   return errors_;
 }
 
-Microseconds Workload::longest_without_writes(const std::vector<Interval>& excused) const {
+Interval Workload::longest_without_writes(const std::vector<Interval>& excused) const {
   std::vector<Microseconds> times;
   {
     const std::lock_guard lock(mutex_);
     times = write_times_;
   }
   std::sort(times.begin(), times.end());
-  Microseconds longest = 0;
+  Interval longest{0, 0};
   for (size_t i = 1; i < times.size(); ++i) {
-    // Only what follows the last excuse that reaches into this gap counts.
     Microseconds begin = times[i - 1];
     for (const Interval& interval : excused) {
       if (interval.begin < times[i] && interval.end > begin) begin = interval.end;
     }
-    if (begin < times[i]) longest = std::max(longest, times[i] - begin);
+    if (begin < times[i] && times[i] - begin > longest.end - longest.begin) {
+      longest = {begin, times[i]};
+    }
   }
   return longest;
 }

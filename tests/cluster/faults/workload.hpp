@@ -66,8 +66,9 @@ class Workload {
   uint64_t operations() const;
   // Errors by code, "" being none.
   std::map<std::string, uint64_t> errors() const;
-  // The longest time without an acknowledged write, not counting what lies in `excused`.
-  Microseconds longest_without_writes(const std::vector<Interval>& excused) const;
+  // The longest time without an acknowledged write, not counting what lies before the end of one of
+  // `excused` that reaches into it.
+  Interval longest_without_writes(const std::vector<Interval>& excused) const;
 
  private:
   struct Actor;
