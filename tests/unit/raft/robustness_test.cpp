@@ -67,6 +67,7 @@ TEST_CASE("a peer that lost what it acknowledged counts no more (H6)") {
   node.step(PeerConnected{{2}});
   const Message* probe = node.sent(Type::kAppend, 2);
   REQUIRE(probe != nullptr);
+  const uint64_t probe_round = probe->read_round;
   Message rejection = NodeFixture::message(Type::kAppendReply, 2, node.node().term().value);
   rejection.reject = true;
   rejection.rejected = {1};
@@ -74,7 +75,7 @@ TEST_CASE("a peer that lost what it acknowledged counts no more (H6)") {
   rejection.read_round = 0;
   node.receive(rejection);
   CHECK_FALSE(node.node().peers()[0].reverted);
-  rejection.read_round = probe->read_round;
+  rejection.read_round = probe_round;
   node.receive(rejection);
   REQUIRE(node.node().peers()[0].reverted);
   node.tick(2);
