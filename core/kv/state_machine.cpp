@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/mutation.hpp"
 #include "kv/batch.hpp"
 #include "kv/command_codec.hpp"
 #include "kv/txn_executor.hpp"
@@ -157,6 +158,7 @@ Status StateMachine::Impl::apply_all(std::span<const LogEntry> entries,
   if (Status s = check_order(entries); !s) return s;
   if (Status s = decode(entries); !s) return s;
   if (Status s = plan(); !s) return s;
+  if (KVS_MUTATED(kRevisionPerBatch) && entries.size() > 1) ++batch.machine().revision;
   for (size_t i = 0; i < entries.size(); i++) {
     CommandResult& result = results->emplace_back();
     if (planned[i].is_command) {

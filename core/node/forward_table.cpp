@@ -1,7 +1,10 @@
 #include "node/forward_table.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "base/mutation.hpp"
 #include "kv/command_codec.hpp"
 
 namespace kvstore::node {
@@ -116,6 +119,10 @@ void ForwardTable::on_disconnected(raft::NodeId leader) {
     }
     lost.push_back(std::move(it->second.request));
     it = sent_.erase(it);
+  }
+  if (KVS_MUTATED(kRetryUnknown)) {
+    std::move(lost.begin(), lost.end(), std::back_inserter(waiting_));
+    return;
   }
   for (Request& request : lost) {
     abandon(std::move(request),

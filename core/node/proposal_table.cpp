@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.hpp"
+
 namespace kvstore::node {
 namespace {
 constexpr const char* kDisplaced = "leadership was lost before the write was committed";
@@ -39,7 +41,8 @@ ProposalPtr ProposalTable::take_committed(raft::LogId id) {
   while (!pending_.empty() && pending_.front().id.index <= id.index) {
     Pending p = std::move(pending_.front());
     pending_.pop_front();
-    if (p.id == id) return std::move(p.proposal);
+    const bool at_index = KVS_MUTATED(kAckByIndexAlone) && p.id.index == id.index;
+    if (p.id == id || at_index) return std::move(p.proposal);
     if (p.proposal) p.proposal->fail(Code::kNotLeader, kDisplaced, Committed::kNo);
   }
   return nullptr;
@@ -66,7 +69,7 @@ void ProposalTable::expire(uint64_t now_ms) {
       ProposalPtr expired = std::move(p.proposal);
       expired->fail(Code::kIndeterminate,
                     "the write was not committed in time; it may still take effect",
-                    Committed::kUnknown);
+                    KVS_MUTATED(kUnknownSaidNotDone) ? Committed::kNo : Committed::kUnknown);
     } else {
       next_expiry_ms_ = std::min(next_expiry_ms_, p.proposal->deadline_ms);
     }

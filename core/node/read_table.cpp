@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/mutation.hpp"
+
 namespace kvstore::node {
 namespace {
 
@@ -67,7 +69,7 @@ void ReadTable::on_result(const raft::ReadResult& result, raft::Term term) {
   for (ReadPtr& read : reads) {
     if (result.code != Code::kOk) {
       unasked_.push_back(std::move(read));
-    } else if (result.index <= applied_) {
+    } else if (result.index <= applied_ || KVS_MUTATED(kReadBeforeApplied)) {
       finish(std::move(read), {term, result.index}, revision_);
     } else {
       confirmed_.emplace(result.index, std::move(read));

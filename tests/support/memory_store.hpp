@@ -123,6 +123,12 @@ class MemoryStore final : public kv::Store {
     data_ = std::make_shared<MemoryData>(std::move(data));
     shared_ = false;
   }
+  // The state as it is now, whatever is written later.
+  std::shared_ptr<const MemoryData> share() {
+    std::lock_guard lock(mutex_);
+    shared_ = true;
+    return data_;
+  }
   MemoryData data() const {
     std::lock_guard lock(mutex_);
     return *data_;

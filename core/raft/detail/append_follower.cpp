@@ -1,6 +1,7 @@
 // The receiver's side of AppendEntries (Figure 2) and of heartbeats.
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "raft/detail/impl.hpp"
 
 namespace kvstore::raft {
@@ -16,8 +17,9 @@ void RaftNode::Impl::handle_append(Message& message) {
   matched_ = std::max(matched_, end);
   ack_wanted_ = std::max(ack_wanted_, end);
   // Receiver 5: never beyond what this message vouches for.
-  advance_commit(std::max(commit_, std::min(leader_commit, end)));
-  if (writes_.durable() >= end) return send_ack();
+  const Index vouched = KVS_MUTATED(kCommitBeyondMatch) ? log_.last().index : end;
+  advance_commit(std::max(commit_, std::min(leader_commit, vouched)));
+  if (writes_.durable() >= end || KVS_MUTATED(kAckBeforeDurable)) return send_ack();
   // The acknowledgement waits for the disk; a read that asks for leadership need not.
   if (message.read_round > round_echoed_) echo_round(message.read_round);
 }
@@ -25,6 +27,7 @@ void RaftNode::Impl::handle_append(Message& message) {
 bool RaftNode::Impl::matches_previous(const Message& message) {
   // What was compacted is committed, so the leader has the same (B3).
   if (message.log.index < log_.base().index) return true;
+  if (KVS_MUTATED(kSkipLogCheck) && message.log.index <= log_.last().index) return true;
   return log_.contains(message.log);
 }
 
@@ -46,6 +49,9 @@ bool RaftNode::Impl::take_entries(Message& message) {
             options_.id.value, message.from.value, conflict->value, entries[fresh].id.term.value);
     return false;
   }
+  const Index end = message.log.index + entries.size();
+  if (KVS_MUTATED(kTruncateOnShortAppend) && !conflict && end < log_.last().index && end >= commit_)
+    conflict = end + 1;
   std::vector<std::pair<Index, Configuration>> configurations;
   for (size_t i = fresh; i < entries.size(); ++i) {
     if (entries[i].kind != EntryKind::kConfiguration) continue;
@@ -81,7 +87,7 @@ void RaftNode::Impl::reject_append(const Message& message) {
 
 void RaftNode::Impl::send_ack() {
   Message reply = make(MessageType::kAppendReply, leader_);
-  reply.match = std::min(matched_, writes_.durable());
+  reply.match = KVS_MUTATED(kAckBeforeDurable) ? matched_ : std::min(matched_, writes_.durable());
   reply.read_round = round_seen_;
   acked_ = std::max(acked_, reply.match);
   round_echoed_ = std::max(round_echoed_, round_seen_);

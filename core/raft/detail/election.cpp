@@ -2,6 +2,7 @@
 // (§4.2.3).
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "raft/detail/impl.hpp"
 
 namespace kvstore::raft {
@@ -62,7 +63,10 @@ void RaftNode::Impl::handle_vote_request(const Message& message) {
   const bool pre = message.type == MessageType::kPreVote;
   const bool free =
       voted_for_ == message.from || (!voted_for_ && !term_leader_) || (pre && message.term > term_);
-  const bool granted = free && message.log >= log_.last();
+  bool current = message.log >= log_.last();
+  if (KVS_MUTATED(kCompareIndexOnly)) current = message.log.index >= log_.last().index;
+  const bool granted =
+      (free || KVS_MUTATED(kVoteTwice)) && (current || KVS_MUTATED(kIgnoreOlderLog));
   Message reply = make(pre ? MessageType::kPreVoteReply : MessageType::kVoteReply, message.from);
   reply.reject = !granted;
   if (granted && pre) reply.term = message.term;

@@ -1,6 +1,7 @@
 // Membership, one change at a time (§4.1-4.3), learners (§4.2.1) and removal (§4.2.2).
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "raft/detail/impl.hpp"
 
 namespace kvstore::raft {
@@ -9,7 +10,8 @@ Code RaftNode::Impl::configuration_verdict(const Configuration& wanted) const {
   if (role_ != Role::kLeader) return Code::kNotLeader;
   // E1: without an entry of the own term a leader may not know of a configuration that is
   // committed.
-  if (transfer_target_ || change_pending() || !is_ready()) return Code::kBusy;
+  const bool pending = change_pending() && !KVS_MUTATED(kTwoChangesAtOnce);
+  if (transfer_target_ || pending || !is_ready()) return Code::kBusy;
   if (!wanted.is_valid() || wanted.voter_count() == 0) return Code::kInvalid;
   if (!Configuration::is_single_change(configuration(), wanted)) return Code::kInvalid;
   return Code::kOk;
@@ -42,7 +44,7 @@ void RaftNode::Impl::rebuild_peers() {
   const Configuration& members = configuration();
   for (Progress& peer : peers_) {
     const Member* member = members.find(peer.id);
-    peer.voter = member != nullptr && member->voter;
+    peer.voter = member != nullptr && (member->voter || KVS_MUTATED(kLearnersCount));
     if (member != nullptr)
       peer.removed_at.reset();
     else if (!peer.removed_at)
@@ -51,7 +53,7 @@ void RaftNode::Impl::rebuild_peers() {
   for (const Member& member : members.members) {
     if (member.id == options_.id || find_peer(member.id) != nullptr) continue;
     Progress& peer = peers_.emplace_back(member.id, log_.last().index + 1);
-    peer.voter = member.voter;
+    peer.voter = member.voter || KVS_MUTATED(kLearnersCount);
     peer.catch_up_target = std::max(log_.last().index, term_start_);
   }
 }
@@ -65,7 +67,8 @@ void RaftNode::Impl::update_catch_up(Progress& peer) {
 }
 
 void RaftNode::Impl::promote_learners() {
-  if (change_pending() || !is_ready() || transfer_target_) return;
+  if ((change_pending() && !KVS_MUTATED(kTwoChangesAtOnce)) || !is_ready() || transfer_target_)
+    return;
   for (const Progress& peer : peers_) {
     const Member* member = configuration().find(peer.id);
     if (member == nullptr || member->voter || !member->auto_promote) continue;

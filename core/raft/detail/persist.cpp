@@ -1,6 +1,7 @@
 // Log writes, and what has to wait until they are durable.
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "raft/detail/impl.hpp"
 
 namespace kvstore::raft {
@@ -35,7 +36,7 @@ void RaftNode::Impl::truncate_log(Index from) {
   log_.truncate_from(from);
   writes_.truncate_from(from);
   pending_.truncate_from = from;
-  while (configurations_.back().first >= from) {
+  while (configurations_.back().first >= from && !KVS_MUTATED(kConfigurationNotRolledBack)) {
     KVS_ASSERT(configurations_.size() > 1);
     configurations_.pop_back();
     out_->configuration_changed = true;
@@ -49,7 +50,8 @@ void RaftNode::Impl::flush_write() {
   // behind in place of its successor.
   commit_written_ = std::max(commit_written_, std::min(commit_, writes_.durable()));
   if (hard_state_changed_ || commit_hint_due_)
-    pending_.hard_state = HardState{term_, voted_for_, commit_written_};
+    pending_.hard_state =
+        HardState{term_, KVS_MUTATED(kForgetVote) ? kNoNode : voted_for_, commit_written_};
   hard_state_changed_ = commit_hint_due_ = false;
 
   std::optional<Index> last;
@@ -78,7 +80,7 @@ void RaftNode::Impl::handle(LogPersisted& event) {
 }
 
 void RaftNode::Impl::send_after(uint64_t sequence, Message message) {
-  if (sequence <= writes_.persisted_sequence())
+  if (sequence <= writes_.persisted_sequence() || KVS_MUTATED(kSendBeforeDurable))
     out_->messages.push_back(std::move(message));
   else if (deferred_.size() < kDeferredMax)
     deferred_.push_back({sequence, std::move(message)});

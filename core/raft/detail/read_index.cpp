@@ -1,6 +1,7 @@
 // Linearizable reads without a log entry: ReadIndex (§6.4), many reads to a round.
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "raft/detail/impl.hpp"
 
 namespace kvstore::raft {
@@ -32,10 +33,10 @@ void RaftNode::Impl::enqueue_read(const PendingRead& read) {
 // read arrived proves nothing for it (C3).  Before this term's no-op is committed the commit index
 // may be old, and reads wait (C2).
 void RaftNode::Impl::start_read_round() {
-  if (reads_.waiting.empty() || !is_ready()) return;
-  ++read_round_;
+  if (reads_.waiting.empty() || !(is_ready() || KVS_MUTATED(kReadBeforeNoop))) return;
+  if (!KVS_MUTATED(kReadWithOldRound)) ++read_round_;
   for (PendingRead& read : reads_.waiting) {
-    if (read.index < term_start_) read.index = commit_;
+    if (read.index < term_start_ && !KVS_MUTATED(kReadBeforeNoop)) read.index = commit_;
   }
   reads_.batches.push_back({read_round_, std::move(reads_.waiting)});
   reads_.waiting.clear();
@@ -43,7 +44,8 @@ void RaftNode::Impl::start_read_round() {
 
 void RaftNode::Impl::run_reads() {
   confirm_reads();
-  while (!reads_.waiting.empty() && reads_.batches.empty() && is_ready()) {
+  while (!reads_.waiting.empty() && reads_.batches.empty() &&
+         (is_ready() || KVS_MUTATED(kReadBeforeNoop))) {
     start_read_round();
     broadcast_heartbeats();
     confirm_reads();  // at once with a quorum of one
@@ -53,7 +55,9 @@ void RaftNode::Impl::run_reads() {
 void RaftNode::Impl::confirm_reads() {
   if (reads_.batches.empty()) return;
   const uint64_t round =
-      quorum_value(read_round_, [](const Progress& peer) { return peer.round_acked; });
+      KVS_MUTATED(kReadWithoutQuorum)
+          ? read_round_
+          : quorum_value(read_round_, [](const Progress& peer) { return peer.round_acked; });
   while (!reads_.batches.empty() && reads_.batches.front().round <= round) {
     const ReadQueue::Batch batch = std::move(reads_.batches.front());
     reads_.batches.pop_front();

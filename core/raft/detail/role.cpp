@@ -1,4 +1,5 @@
 // Terms, votes and roles.
+#include "base/mutation.hpp"
 #include "raft/detail/impl.hpp"
 
 namespace kvstore::raft {
@@ -8,10 +9,10 @@ void RaftNode::Impl::set_term(Term term) {
   term_ = term;
   voted_for_ = kNoNode;
   term_leader_ = kNoNode;
-  hard_state_changed_ = true;
-  hard_state_sequence_ = writes_.next_sequence();
+  hard_state_changed_ = !KVS_MUTATED(kForgetTerm);
+  if (hard_state_changed_) hard_state_sequence_ = writes_.next_sequence();
   // Leader Completeness: whoever leads this term holds everything that is committed.
-  matched_ = commit_;
+  if (!KVS_MUTATED(kKeepMatchedOverTerms)) matched_ = commit_;
   acked_ = ack_wanted_ = {};
   round_seen_ = round_echoed_ = 0;
   reverted_ = false;
@@ -19,7 +20,7 @@ void RaftNode::Impl::set_term(Term term) {
 
 void RaftNode::Impl::set_vote(NodeId candidate) {
   if (voted_for_ == candidate) return;
-  KVS_ASSERT(!voted_for_);  // at most one vote in a term
+  KVS_ASSERT(!voted_for_ || KVS_MUTATED(kVoteTwice));  // at most one vote in a term
   voted_for_ = candidate;
   hard_state_changed_ = true;
   hard_state_sequence_ = writes_.next_sequence();

@@ -1,6 +1,7 @@
 // Snapshots (§5): who needs one, and what to do with one that came.
 #include <algorithm>
 
+#include "base/mutation.hpp"
 #include "raft/detail/impl.hpp"
 
 namespace kvstore::raft {
@@ -51,8 +52,10 @@ SnapshotDecision RaftNode::Impl::decide_snapshot(const SnapshotStaged& event) {
   }
   if (event.term > term_) become_follower(event.term, kNoNode);
   follow(event.from);
-  if (last.index <= commit_) return SnapshotDecision::kAlreadyHave;
-  if (log_.contains(last)) {
+  if (last.index <= commit_ && !KVS_MUTATED(kInstallStaleSnapshot))
+    return SnapshotDecision::kAlreadyHave;
+  const bool conflict_kept = KVS_MUTATED(kSnapshotKeepsConflict) && last.index <= log_.last().index;
+  if ((log_.contains(last) && !KVS_MUTATED(kSnapshotDropsSuffix)) || conflict_kept) {
     // The log agrees up to there and what is beyond may be acknowledged: keep it (D1).
     advance_commit(last.index);
     ack_wanted_ = std::max(ack_wanted_, last.index);
@@ -65,7 +68,8 @@ SnapshotDecision RaftNode::Impl::decide_snapshot(const SnapshotStaged& event) {
 void RaftNode::Impl::handle(SnapshotInstalled& event) {
   KVS_ASSERT(installing_ && installing_->last == event.meta.last);
   const LogId last = event.meta.last;
-  KVS_ASSERT(last.index > commit_ && pending_.entries.empty());
+  KVS_ASSERT((last.index > commit_ || KVS_MUTATED(kInstallStaleSnapshot)) &&
+             pending_.entries.empty());
   installing_.reset();
   log_.reset(last);
   writes_.reset(last.index);

@@ -50,7 +50,15 @@ void DurableLog::reset(LogId new_base) {
 uint64_t TestDisk::persist(size_t count) {
   uint64_t sequence = 0;
   for (; count > 0 && !queue_.empty(); --count) {
-    durable_.apply(queue_.front());
+    LogWrite& write = queue_.front();
+    const Index end = durable_.last().index + 1;
+    const bool gap = write.truncate_from.value_or(end) > end ||
+                     (!write.entries.empty() && write.entries.front().id.index > end);
+    if (lossy_ && gap) {
+      write.truncate_from.reset();
+      write.entries.clear();
+    }
+    durable_.apply(write);
     sequence = queue_.front().sequence;
     queue_.pop_front();
   }
@@ -75,6 +83,24 @@ void TestDisk::compact(Index upto) {
   KVS_ASSERT(upto <= durable_.last().index);
   visible_.compact(upto);
   durable_.compact(upto);
+}
+
+void TestDisk::lose_last() {
+  if (!durable_.entries.empty()) durable_.entries.pop_back();
+  visible_ = durable_;
+}
+
+uint64_t TestDisk::lose_queued() {
+  const uint64_t sequence = queue_.empty() ? 0 : queue_.back().sequence;
+  queue_.clear();
+  lossy_ = true;
+  return sequence;
+}
+
+void TestDisk::bring_back(Entry entry) {
+  if (entry.id.index != durable_.last().index + 1 || entry.id.term < durable_.last().term) return;
+  durable_.entries.push_back(std::move(entry));
+  visible_ = durable_;
 }
 
 EntriesLoaded TestDisk::load(const LoadRequest& request) const {

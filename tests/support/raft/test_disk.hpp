@@ -54,6 +54,12 @@ class TestDisk {
   // the applied mark it is reset to it (abi.md §7 c).
   Restored restore(LogId applied, Configuration configuration, uint64_t cache_bytes);
 
+  // What a disk must never do: the newest entry is gone; the queued writes are, whose highest
+  // sequence is returned; an entry that was truncated is back behind the last one.
+  void lose_last();
+  uint64_t lose_queued();
+  void bring_back(Entry entry);
+
   const DurableLog& durable() const { return durable_; }
   const DurableLog& visible() const { return visible_; }
 
@@ -61,6 +67,7 @@ class TestDisk {
   DurableLog durable_;
   DurableLog visible_;
   std::deque<LogWrite> queue_;
+  bool lossy_ = false;  // after lose_queued(): what does not follow the log's end is lost as well
 };
 
 }  // namespace kvstore::raft::testing

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/assert.hpp"
+#include "wire/frame.hpp"
 
 namespace kvstore::sim {
 namespace {
@@ -146,17 +147,31 @@ Status Network::send(Endpoint* from, raft::NodeId to, node::Lane lane,
   for (const wire::EncodedMessage& message : messages) {
     if (state.bytes > 0 && state.bytes + message.bytes > faults.lane_bytes_max) {
       state.refused = true;
+      ++counts_.lane_full;
       return Status(Code::kBusy);
     }
     SharedBytes payload = join_parts(message);
     KVS_ASSERT(payload.size() == message.bytes);
-    ++messages_sent_;
+    ++counts_.sent;
     state.bytes += payload.size();
-    state.last_arrival_us = std::max(state.last_arrival_us, world_->now_us() + delay());
-    world_->after(state.last_arrival_us - world_->now_us(),
+    uint64_t arrival_us = world_->now_us() + delay_between(key.first, link.address);
+    const bool consensus = wire::frame_kind(payload.view()).value() == wire::FrameKind::kRaft;
+    if (consensus && arrival_us < state.last_arrival_us && world_->chance(faults.reorder_percent)) {
+      ++counts_.reordered;
+    } else {
+      arrival_us = state.last_arrival_us = std::max(state.last_arrival_us, arrival_us);
+    }
+    world_->after(arrival_us - world_->now_us(),
                   [this, key, number, payload, session = link.session] {
                     deliver(key, session, number, payload);
                   });
+    if (consensus && world_->chance(faults.duplicate_percent)) {
+      ++counts_.duplicated;
+      uint64_t later_us = arrival_us - world_->now_us() + world_->below(10 * faults.delay_max_us);
+      world_->after(later_us, [this, key, number, payload, session = link.session] {
+        deliver_once_more(key, session, number, payload);
+      });
+    }
   }
   return Status::ok();
 }
@@ -170,9 +185,36 @@ void Network::deliver(const Key& key, uint64_t session, size_t lane, const Share
   if (writable) state.refused = false;
   Endpoint* from = link->from;
   Endpoint* to = link->to;
-  bool lost = is_cut(key.first, to->address()) || world_->chance(faults.drop_percent);
+  bool cut = is_cut(key.first, to->address());
+  bool lost = cut || world_->chance(faults.drop_percent);
+  if (lost) ++(cut ? counts_.cut : counts_.dropped);
   if (writable) from->on_writable(key.second, static_cast<node::Lane>(lane));
   if (!lost) to->on_message({from->hello().node}, payload);
+}
+
+void Network::deliver_once_more(const Key& key, uint64_t session, size_t lane,
+                                const SharedBytes& payload) {
+  Link* link = find(key, session);
+  if (link == nullptr || is_cut(key.first, link->address)) return;
+  link->lanes[lane].bytes += payload.size();
+  deliver(key, session, lane, payload);
+}
+
+uint64_t Network::delay_between(const std::string& from, const std::string& to) {
+  auto slow = slow_.find({from, to});
+  return delay() + (slow == slow_.end() ? 0 : slow->second);
+}
+
+void Network::slow_down(const std::string& a, const std::string& b, uint64_t extra_us) {
+  slow_[{a, b}] = slow_[{b, a}] = extra_us;
+}
+
+uint64_t Network::fullest_lane_bytes() const {
+  uint64_t most = 0;
+  for (const auto& [key, link] : links_) {
+    for (const LaneState& lane : link.lanes) most = std::max(most, lane.bytes);
+  }
+  return most;
 }
 
 void Network::stream(Endpoint* from, raft::NodeId to, std::string header, std::string bytes,
@@ -186,8 +228,14 @@ void Network::stream(Endpoint* from, raft::NodeId to, std::string header, std::s
     world_->after(delay(), [answer] { answer->give(Status(Code::kUnreachable, "not connected")); });
     return;
   }
+  ++counts_.streams;
+  if (!bytes.empty() && world_->chance(faults.stream_flip_percent)) {
+    ++counts_.streams_flipped;
+    bytes[world_->below(bytes.size())] ^= static_cast<char>(1 << world_->below(8));
+  }
   uint64_t session = it->second.session;
-  uint64_t time_us = delay() + bytes.size() / 1024 * faults.stream_us_per_kib;
+  uint64_t time_us =
+      delay_between(key.first, it->second.address) + bytes.size() / 1024 * faults.stream_us_per_kib;
   world_->after(time_us, [this, key, session, header = std::move(header), bytes = std::move(bytes),
                           answer] {
     Link* link = find(key, session);

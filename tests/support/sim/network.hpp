@@ -38,10 +38,26 @@ class Endpoint {
 struct NetworkFaults {
   uint64_t delay_min_us = kMs / 10;
   uint64_t delay_max_us = kMs;
-  uint64_t drop_percent = 0;              // of messages, without a word
+  uint64_t drop_percent = 0;  // of messages, without a word
+  // Of consensus messages, which assume nothing of the network; requests have a transport that
+  // neither repeats nor overtakes within a session.
+  uint64_t duplicate_percent = 0;
+  uint64_t reorder_percent = 0;
   uint64_t lane_bytes_max = 64 << 20;     // then BUSY
+  uint64_t stream_flip_percent = 0;       // of streams arrive with a byte changed
   uint64_t stream_us_per_kib = 5;         // time that bulk streams take
   uint64_t silence_max_us = 2'000 * kMs;  // a cut connection is noticed within it
+};
+
+struct NetworkCounts {
+  uint64_t sent = 0;
+  uint64_t dropped = 0;
+  uint64_t duplicated = 0;
+  uint64_t reordered = 0;
+  uint64_t cut = 0;        // lost at a partition
+  uint64_t lane_full = 0;  // refused
+  uint64_t streams = 0;
+  uint64_t streams_flipped = 0;
 };
 
 class Network {
@@ -68,11 +84,18 @@ class Network {
   // Nothing passes between the two addresses, in both or one direction, until heal().
   void cut(const std::string& a, const std::string& b);
   void cut_one_way(const std::string& from, const std::string& to);
-  void heal() { cuts_.clear(); }
+  // Everything between the two addresses takes this much longer, until heal().
+  void slow_down(const std::string& a, const std::string& b, uint64_t extra_us);
+  void heal() {
+    cuts_.clear();
+    slow_.clear();
+  }
   // Breaks one connection, as a restarted router does; it is dialled again.
   void break_some_link();
 
-  uint64_t messages_sent() const { return messages_sent_; }
+  const NetworkCounts& counts() const { return counts_; }
+  // The most bytes that any lane holds at the moment, beside the message that filled it.
+  uint64_t fullest_lane_bytes() const;
 
  private:
   using Key = std::pair<std::string, raft::NodeId>;  // the dialling side's address, whom it dials
@@ -106,15 +129,18 @@ class Network {
   void break_link(const Key& key);
   void deliver(const Key& key, uint64_t session, size_t lane, const SharedBytes& payload);
   void notice_cuts();
+  uint64_t delay_between(const std::string& from, const std::string& to);
+  void deliver_once_more(const Key& key, uint64_t session, size_t lane, const SharedBytes& payload);
 
   World* world_;
   std::map<std::string, Endpoint*> endpoints_;
   std::map<Key, Link> links_;
   std::set<std::pair<std::string, std::string>> cuts_;
+  std::map<std::pair<std::string, std::string>, uint64_t> slow_;
   std::shared_ptr<Streams> streams_ = std::make_shared<Streams>();  // not answered yet
   uint64_t last_stream_ = 0;
   uint64_t last_session_ = 0;
-  uint64_t messages_sent_ = 0;
+  NetworkCounts counts_;
 };
 
 }  // namespace kvstore::sim

@@ -89,7 +89,7 @@ WritePtr SimCluster::propose(size_t node, const kv::Command& command, uint64_t t
   call->node = node;
   auto proposal = std::make_unique<node::Proposal>();
   proposal->command = kv::encode_command(command);
-  proposal->deadline_ms = world.now_us() / kMs + timeout_ms;
+  proposal->deadline_ms = nodes_[node]->clock_ms() + timeout_ms;
   proposal->may_forward = may_forward;
   proposal->done = node::Completion<node::ProposalOutcome>(
       [call](node::ProposalOutcome&& outcome) { call->outcome = std::move(outcome); });
@@ -102,7 +102,7 @@ ReadCallPtr SimCluster::get(size_t node, const std::string& key, uint64_t timeou
   call->node = node;
   call->key = key;
   auto read = std::make_unique<node::Read>();
-  read->deadline_ms = world.now_us() / kMs + timeout_ms;
+  read->deadline_ms = nodes_[node]->clock_ms() + timeout_ms;
   SimNode* at = nodes_[node].get();
   read->done = node::Completion<node::ReadOutcome>([call, at](node::ReadOutcome&& outcome) {
     if (outcome.code == Code::kOk) call->value = at->local_value(call->key);
@@ -118,7 +118,7 @@ ControlCallPtr SimCluster::control(size_t node, const std::string& verb, const s
   auto control = std::make_unique<node::Control>();
   control->verb = verb;
   control->json = json;
-  control->deadline_ms = world.now_us() / kMs + timeout_ms;
+  control->deadline_ms = nodes_[node]->clock_ms() + timeout_ms;
   control->done = node::Completion<node::ControlOutcome>(
       [call](node::ControlOutcome&& outcome) { call->outcome = std::move(outcome); });
   nodes_[node]->control(std::move(control));

@@ -23,6 +23,8 @@ void complete(node::ProposalPtr proposal, raft::LogId at, kv::CommandResult resu
   proposal->done(std::move(outcome));
 }
 
+constexpr size_t kUnsyncedMax = 32;
+
 raft::LogId mark_of(const test::MemoryData& data) {
   return {{data.applied.term}, {data.applied.index}};
 }
@@ -40,19 +42,32 @@ SimNode::~SimNode() {
 
 void SimNode::wipe() {
   KVS_ASSERT(!running());
-  id_ = {(world_->random() >> 1) | 1};
-  cluster_ = {};
-  log_ = {};
+  if (id_ && config.bug == StorageBug::kWipeKeepsId) {
+    // The name and the cluster are all that is left.
+    log_ = {};
+    raft::LogWrite blank;
+    blank.sequence = 1;
+    log_.write(std::move(blank));
+    log_.persist();
+  } else {
+    id_ = {(world_->random() >> 1) | 1};
+    cluster_ = {};
+    log_ = {};
+  }
   durable_ = {};
+  unsynced_.clear();
+  truncated_.clear();
 }
 
 void SimNode::bootstrap(const wire::ClusterId& cluster) {
+  bootstrap(cluster, node::Membership::bootstrap({id_, config.name, config.address}));
+}
+
+void SimNode::bootstrap(const wire::ClusterId& cluster, const raft::Configuration& configuration) {
   cluster_ = cluster;
-  raft::Configuration configuration =
-      node::Membership::bootstrap({id_, config.name, config.address});
   raft::LogWrite first;
   first.sequence = 1;
-  first.hard_state = raft::HardState{{1}, id_, {1}};
+  first.hard_state = raft::HardState{{1}, configuration.members.front().id, {1}};
   raft::Entry entry;
   entry.id = {{1}, {1}};
   entry.kind = raft::EntryKind::kConfiguration;
@@ -108,23 +123,71 @@ void SimNode::start() {
   network_->join(this);
   node::Ports ports{this, this, this, this, this, this, this};
   node_ = std::make_unique<node::Node>(recover(), ports);
+  if (probe != nullptr) probe->on_state(*this);
   schedule_tick();
+}
+
+void SimNode::pause() {
+  KVS_ASSERT(running() && !paused_);
+  paused_ = true;
+}
+
+void SimNode::resume() {
+  KVS_ASSERT(paused_);
+  paused_ = false;
+  for (std::function<void()>& action : std::exchange(held_, {})) later(0, std::move(action));
+  for (node::ProposalPtr& proposal : std::exchange(held_proposals_, {}))
+    submit(std::move(proposal));
+  for (node::ReadPtr& asked : std::exchange(held_reads_, {})) read(std::move(asked));
+  for (node::ControlPtr& asked : std::exchange(held_controls_, {})) control(std::move(asked));
+}
+
+// The newest state is kept by reference until the next write copies it.
+void SimNode::remember_state() {
+  if (config.state_loss == StateLoss::kToSync) return;
+  unsynced_.push_back(store_->share());
+  if (unsynced_.size() > kUnsyncedMax) unsynced_.erase(unsynced_.begin() + kUnsyncedMax / 2);
+}
+
+test::MemoryData SimNode::state_after_power_cut() {
+  std::erase_if(unsynced_, [this](const auto& state) {
+    return state->applied.index <= durable_.applied.index;
+  });
+  const size_t survives = unsynced_.empty() ? 0 : world_->below(unsynced_.size() + 1);
+  test::MemoryData state = survives == 0 ? durable_ : *unsynced_[survives - 1];
+  if (config.bug == StorageBug::kMarkOutsideBatch && survives < unsynced_.size())
+    state.applied = unsynced_[survives]->applied;
+  return state;
+}
+
+void SimNode::fence(const char* what) {
+  if (std::exchange(fenced_, true)) return;
+  enter([what](node::Node& n) { n.fail(Status(Code::kIo, what)); });
+  later(world_->between(1, 50 * kMs), [this] { crash(Crash::kPower); });
 }
 
 void SimNode::crash(Crash how) {
   KVS_ASSERT(running() && !entered_);
-  if (how == Crash::kProcess) {
+  if (how == Crash::kProcess && !fenced_) {
     durable_ = store_->data();
     log_.crash(SIZE_MAX);
   } else {
+    durable_ = state_after_power_cut();
     log_.crash(world_->below(log_.queued() + 1), world_->below(4));
+  }
+  unsynced_.clear();
+  if (config.bug == StorageBug::kCutTail) log_.lose_last();
+  if (config.bug == StorageBug::kIgnoreTruncation) {
+    for (raft::Entry& entry : std::exchange(truncated_, {})) log_.bring_back(std::move(entry));
   }
   end_life();
 }
 
 void SimNode::shut_down(uint64_t limit_us) {
   enter([](node::Node& n) { n.begin_shutdown(); });
-  world_->run_until(limit_us, [this] { return node_->may_stop() && apply_queue_.empty(); });
+  world_->run_until(limit_us,
+                    [this] { return !running() || (node_->may_stop() && apply_queue_.empty()); });
+  if (!running()) return;  // its disk failed meanwhile
   enter([](node::Node& n) { n.fail(Status(Code::kClosed, "the node is shutting down")); });
   crash(Crash::kProcess);
 }
@@ -140,15 +203,28 @@ void SimNode::end_life() {
       proposal->fail(Code::kIndeterminate, "the node stopped", node::Committed::kUnknown);
     }
   }
+  for (node::ProposalPtr& held : std::exchange(held_proposals_, {}))
+    held->fail(Code::kUnreachable, "the node stopped", node::Committed::kNo);
+  for (node::ReadPtr& held : std::exchange(held_reads_, {}))
+    held->fail(Code::kUnreachable, "the node stopped");
+  for (node::ControlPtr& held : std::exchange(held_controls_, {}))
+    held->finish(Code::kUnreachable, "the node stopped");
   node_.reset();
   machine_.reset();
   store_.reset();
-  persist_scheduled_ = apply_scheduled_ = receiving_ = false;
+  persist_scheduled_ = apply_scheduled_ = receiving_ = fenced_ = paused_ = false;
+  held_.clear();
+  streams_ = 0;
 }
 
 void SimNode::later(uint64_t delay_us, std::function<void()> action) {
-  world_->after(delay_us, [this, life = life_, action = std::move(action)] {
-    if (life == life_ && running()) action();
+  world_->after(delay_us, [this, life = life_, action = std::move(action)]() mutable {
+    if (life != life_ || !running()) return;
+    if (paused_) {
+      held_.push_back(std::move(action));
+    } else {
+      action();
+    }
   });
 }
 
@@ -179,6 +255,7 @@ void SimNode::post(std::function<void()> work) {
 // ---- clients
 
 void SimNode::submit(node::ProposalPtr proposal) {
+  if (paused_) return held_proposals_.push_back(std::move(proposal));
   auto shared = std::make_shared<node::ProposalPtr>(std::move(proposal));
   enter([shared](node::Node& n) {
     std::vector<node::ProposalPtr> one;
@@ -188,6 +265,7 @@ void SimNode::submit(node::ProposalPtr proposal) {
 }
 
 void SimNode::read(node::ReadPtr read) {
+  if (paused_) return held_reads_.push_back(std::move(read));
   auto shared = std::make_shared<node::ReadPtr>(std::move(read));
   enter([shared](node::Node& n) {
     std::vector<node::ReadPtr> one;
@@ -197,6 +275,7 @@ void SimNode::read(node::ReadPtr read) {
 }
 
 void SimNode::control(node::ControlPtr control) {
+  if (paused_) return held_controls_.push_back(std::move(control));
   auto shared = std::make_shared<node::ControlPtr>(std::move(control));
   enter([shared](node::Node& n) { n.control(std::move(*shared)); });
 }
@@ -206,6 +285,42 @@ void SimNode::look_up(const std::string& key, const kv::ItemSink& sink) {
   KVS_ASSERT(view.is_ok());
   Status read = kv::read_item(**view, key, sink);
   KVS_ASSERT(read || read.code() == Code::kNotFound);
+}
+
+std::optional<SimNode::Found> SimNode::find(const std::string& key) {
+  std::optional<Found> found;
+  look_up(key, [&](const kv::ItemView& item) {
+    found = Found{std::string(item.value), item.mod_revision};
+    return true;
+  });
+  if (!found || !found->value.empty()) return found;
+  Result<std::unique_ptr<kv::View>> view = store_->open_view();
+  Status read =
+      kv::read_value(**view, key, 0, UINT64_MAX, [&](Bytes piece) { found->value += piece; });
+  if (!read) found->value = "(unreadable: " + read.to_string() + ")";
+  return found;
+}
+
+std::vector<std::pair<std::string, SimNode::Found>> SimNode::list(const std::string& prefix) {
+  std::vector<std::pair<std::string, Found>> items;
+  Result<std::unique_ptr<kv::View>> view = store_->open_view();
+  kv::Range range;
+  range.kind = kv::Range::Kind::kPrefix;
+  range.key = prefix;
+  Result<kv::ScanResult> scanned =
+      kv::scan_items(**view, range, 0, 0, UINT64_MAX, [&](const kv::ItemView& item) {
+        items.emplace_back(item.key, Found{std::string(item.value), item.mod_revision});
+        return true;
+      });
+  KVS_ASSERT(scanned.is_ok());
+  return items;
+}
+
+uint64_t SimNode::store_revision() {
+  Result<std::unique_ptr<kv::View>> view = store_->open_view();
+  Result<uint64_t> revision = kv::read_revision(**view);
+  KVS_ASSERT(revision.is_ok());
+  return *revision;
 }
 
 std::optional<std::string> SimNode::local_value(const std::string& key) {
@@ -229,18 +344,40 @@ uint64_t SimNode::local_revision(const std::string& key) {
 // ---- log
 
 void SimNode::write(raft::LogWrite write) {
+  if (config.bug == StorageBug::kForgetHardState && log_.durable().hard_state.term.value > 0)
+    write.hard_state.reset();
+  if (config.bug == StorageBug::kIgnoreTruncation && write.truncate_from) {
+    const raft::testing::DurableLog& log = log_.visible();
+    for (raft::Index i = *write.truncate_from; i <= log.last().index; i = i + 1)
+      truncated_.push_back(log.at(i));
+  }
+  const uint64_t sequence = write.sequence;
   log_.write(std::move(write));
+  if (config.bug == StorageBug::kReportBeforeSync) report_persisted(sequence);
   schedule_persist();
 }
 
 void SimNode::schedule_persist() {
   if (std::exchange(persist_scheduled_, true)) return;
-  later(world_->between(disk_faults.write_min_us, disk_faults.write_max_us), [this] {
+  uint64_t due_us =
+      world_->now_us() + world_->between(disk_faults.write_min_us, disk_faults.write_max_us);
+  later(std::max(due_us, disk_faults.stalled_until_us) - world_->now_us(), [this] {
     persist_scheduled_ = false;
-    // Group commit: what was queued up to now, or a part of it.
-    report_persisted(log_.persist(1 + world_->below(log_.queued() + 1)));
-    if (!log_.idle()) schedule_persist();
+    persist();
   });
+}
+
+void SimNode::persist() {
+  if (fenced_) return;
+  if (disk_faults.stalled_until_us > world_->now_us()) return schedule_persist();
+  if (std::exchange(disk_faults.fail_write, false)) {
+    if (config.bug != StorageBug::kIgnoreWriteError) return fence("a log write failed");
+    report_persisted(log_.lose_queued());
+    return;
+  }
+  // Group commit: what was queued up to now, or a part of it.
+  report_persisted(log_.persist(1 + world_->below(log_.queued() + 1)));
+  if (!log_.idle()) schedule_persist();
 }
 
 void SimNode::report_persisted(uint64_t sequence) {
@@ -250,6 +387,7 @@ void SimNode::report_persisted(uint64_t sequence) {
 
 void SimNode::load(const raft::LoadRequest& request) {
   later(world_->between(disk_faults.write_min_us, disk_faults.write_max_us), [this, request] {
+    if (std::exchange(disk_faults.fail_read, false)) return fence("log entries cannot be read");
     auto loaded = std::make_shared<raft::EntriesLoaded>(log_.load(request));
     enter([loaded](node::Node& n) { n.on_loaded(std::move(*loaded)); });
   });
@@ -295,6 +433,10 @@ void SimNode::run_batch(node::ApplyBatch* batch) {
   std::vector<kv::CommandResult> results;
   Status applied = machine_->apply(entries, &results);
   KVS_ASSERT(applied.is_ok());
+  remember_state();
+  for (size_t i = 0; probe != nullptr && i < results.size(); ++i)
+    probe->on_applied(*this, batch->entries[i], results[i]);
+  if (probe != nullptr) probe->on_state(*this);
   // The report and the ends race as those of two threads do; reports stay in order.
   report_due_us_ =
       std::max(report_due_us_, world_->now_us() + world_->below(disk_faults.apply_max_us));
@@ -307,13 +449,19 @@ void SimNode::run_batch(node::ApplyBatch* batch) {
 
 // The state is replaced durably; the log follows later, and a crash may come in between.
 void SimNode::run_install(Install* install) {
+  if (config.bug == StorageBug::kMergeSnapshot) {
+    for (auto& [space, pairs] : store_->data().spaces) install->data.spaces[space].merge(pairs);
+  }
   durable_ = std::move(install->data);
+  unsynced_.clear();
   durable_.applied = {install->meta.last.term.value, install->meta.last.index.value,
                       install->meta.configuration.encode()};
   store_->replace(durable_);
   Status reloaded = machine_->reload();
   KVS_ASSERT(reloaded.is_ok());
   ++snapshots_received_;
+  if (probe != nullptr) probe->on_install(*this);
+  if (probe != nullptr) probe->on_state(*this);
   report_due_us_ = std::max(report_due_us_, world_->now_us()) +
                    world_->between(disk_faults.write_min_us, disk_faults.write_max_us);
   later(report_due_us_ - world_->now_us(), [this, meta = install->meta, r = report()] {
@@ -327,8 +475,11 @@ void SimNode::run_install(Install* install) {
 
 void SimNode::sync() {
   later(world_->below(disk_faults.sync_max_us + 1), [this] {
-    if (store_->data().applied.index >= durable_.applied.index) durable_ = store_->data();
-    raft::LogId durable = mark_of(durable_);
+    if (std::exchange(disk_faults.fail_sync, false)) return fence("the state cannot be synced");
+    test::MemoryData data = store_->data();
+    raft::LogId durable = mark_of(data);
+    if (data.applied.index >= durable_.applied.index && config.bug != StorageBug::kSyncTooEarly)
+      durable_ = std::move(data);
     enter([durable](node::Node& n) { n.on_state_synced(durable); });
   });
 }
@@ -336,6 +487,13 @@ void SimNode::sync() {
 // ---- transport
 
 Status SimNode::send(raft::NodeId to, node::Lane lane, std::vector<wire::EncodedMessage> messages) {
+  for (size_t i = 0; probe != nullptr && lane != node::Lane::kClient && i < messages.size(); ++i) {
+    std::string bytes;
+    for (const SharedBytes& part : messages[i].parts) bytes += part.view();
+    Result<raft::Message> message = wire::decode_message(SharedBytes(std::move(bytes)));
+    KVS_ASSERT(message.is_ok());
+    probe->on_send(*this, *message);
+  }
   return network_->send(this, to, lane, std::move(messages));
 }
 
@@ -402,9 +560,11 @@ void SimNode::send(raft::NodeId peer, raft::Term term) {
       return Status::ok();
     });
     KVS_ASSERT(written.is_ok());
+    ++streams_;
     network_->stream(this, peer, wire::encode_snapshot_header(header), std::move(bytes),
                      [this, life = life_, peer, last = header.meta.last](Status status) {
                        if (life != life_) return;
+                       --streams_;
                        enter_later(0, [peer, last, ok = status.is_ok()](node::Node& n) {
                          n.on_snapshot_sent(peer, ok, last);
                        });

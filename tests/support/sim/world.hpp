@@ -28,6 +28,7 @@ class World {
   bool run_until(uint64_t limit_us, const std::function<bool()>& done) {
     const uint64_t end_us = now_us_ + limit_us;
     while (!done()) {
+      if (stopped_) return false;
       if (schedule_.empty() || schedule_.top().time > end_us) {
         now_us_ = end_us;
         return false;
@@ -39,6 +40,12 @@ class World {
   void run_for(uint64_t duration_us) {
     run_until(duration_us, [] { return false; });
   }
+
+  // Called after each action.
+  std::function<void()> after_each;
+  // From now on nothing runs any more: what failed is looked at as it is.
+  void stop() { stopped_ = true; }
+  bool stopped() const { return stopped_; }
 
   uint64_t below(uint64_t bound) { return random_.next() % bound; }
   uint64_t between(uint64_t low, uint64_t high) { return low + below(high - low + 1); }
@@ -56,16 +63,19 @@ class World {
   };
 
   void run_next() {
-    Scheduled next = schedule_.top();
+    // Moved out of the heap's top, whose order does not depend on the action.
+    Scheduled next = std::move(const_cast<Scheduled&>(schedule_.top()));
     schedule_.pop();
     now_us_ = next.time;
     next.action();
+    if (after_each) after_each();
   }
 
   raft::Random random_;
   std::priority_queue<Scheduled> schedule_;
   uint64_t now_us_ = 1'000'000 * kMs;  // not 0, as no clock of a machine is
   uint64_t order_ = 0;
+  bool stopped_ = false;
 };
 
 }  // namespace kvstore::sim
