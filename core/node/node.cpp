@@ -68,7 +68,10 @@ void Node::tick() {
   reads_.tick(now_ms, options_.read_retry_ms, static_cast<bool>(raft_->leader()));
   hashes_.expire(now_ms);
   manager_.check_role_waits(*raft_, membership_, now_ms);
-  if (dialing_stale_) refresh_dialing();
+  if (dialing_stale_) {
+    refresh_dialing();
+    publish_view();
+  }
   settle_removals();
   check_foreign_claim(now_ms);
   maybe_sync_state(now_ms);
@@ -255,6 +258,12 @@ void Node::publish_view() {
   view.leader = raft_->leader();
   view.identity = identity_;
   view.membership = membership_;
+  // What is not committed judges nobody: it may never be, and a member that it removes may be the
+  // leader that ends it.
+  if (raft_->configuration_change_pending()) {
+    if (auto settled = Membership::decode(raft_->configuration_at(raft_->applied_index())))
+      view.membership = std::move(*settled);
+  }
   if (const MemberInfo* leader = membership_.find(view.leader)) {
     view.leader_name = leader->name;
     view.leader_address = leader->address;

@@ -168,6 +168,31 @@ TEST_CASE("a wiped node under its old name is refused") {
   CHECK(json_of(added)["state"] == "voter");
 }
 
+// A removal that is not committed may never be: whoever has it in its log must not turn the member
+// away, which may lead the others and be the only one that can end the matter.
+TEST_CASE("a removal that is not committed turns nobody away") {
+  SimCluster cluster(35);
+  REQUIRE(cluster.form(3));
+  const size_t old_leader = *cluster.leader();
+  const size_t removed = *cluster.some_follower();
+  cluster.isolate(old_leader);
+  cluster.remove_member(old_leader, cluster[removed].name());
+  REQUIRE(cluster.run_until(
+      [&] { return cluster.leader() != old_leader && !cluster[old_leader].raft().leader(); }));
+  REQUIRE(cluster[old_leader].raft().configuration().find(cluster[removed].id()) == nullptr);
+  const size_t leader = *cluster.leader();
+  if (leader != removed) {
+    REQUIRE(cluster.wait(cluster.control(leader, "cluster.transfer",
+                                         R"({"node_id":")" + cluster[removed].name() + R"("})")) ==
+            Code::kOk);
+  }
+  cluster.crash(old_leader);
+  cluster.network.heal();
+  cluster[old_leader].start();
+  CHECK(cluster.run_until([&] { return cluster.converged(); }));
+  CHECK(cluster.is_voter(removed));
+}
+
 TEST_CASE("two clusters do not mix, and a machine claimed by two stops serving") {
   SimCluster cluster(28);
   REQUIRE(cluster.form(2));

@@ -88,6 +88,14 @@ void Checker::note_commits(size_t i, const Sight& before, const Sight& now) {
     if (!found) continue;  // a snapshot covers it
     auto [it, fresh] =
         ledger_.committed.emplace(index, Ledger::Committed{found->id.term, found->crc, now.term});
+    // The configuration that a cluster begins with is committed by definition.
+    const bool by_leader = now.role == raft::Role::kLeader ||
+                           (before.same_life(now) && before.role == raft::Role::kLeader);
+    if (fresh && !by_leader && index > 1) {
+      violated("committed entries stay",
+               fmt::format("{} takes entry {} for committed, which no leader committed", name(i),
+                           index));
+    }
     if (fresh || (it->second.term == found->id.term && it->second.crc == found->crc)) continue;
     violated("committed entries stay",
              fmt::format("{} commits entry {} of term {} where one of term {} was committed",

@@ -63,10 +63,7 @@ void Nemesis::act() {
     if (chance(25)) start(i);
     return;
   }
-  if ((*cluster_)[i].paused()) {
-    if (chance(40)) (*cluster_)[i].resume();
-    return;
-  }
+  if ((*cluster_)[i].paused()) return;
   switch (world_.below(8)) {
     case 0:
       return act_on_process(i);
@@ -121,7 +118,32 @@ void Nemesis::act_on_process(size_t i) {
     const size_t whom = chance(50) ? cluster_->leader().value_or(i) : i;
     if ((*cluster_)[whom].paused()) return;
     say(Fault::kPause, (*cluster_)[whom].name());
-    (*cluster_)[whom].pause();
+    pause(whom);
+  }
+}
+
+void Nemesis::pause(size_t i) {
+  SimNode* node = &(*cluster_)[i];
+  node->pause();
+  world_.after(world_.between(50, 4'000) * kMs, [node, life = node->life()] {
+    if (node->life() == life && node->paused()) node->resume();
+  });
+}
+
+// Two groups that do not hear each other; often the leader is with the smaller one.
+void Nemesis::split() {
+  std::vector<size_t> group(cluster_->size());
+  for (size_t& side : group) side = world_.below(2);
+  if (std::optional<size_t> leader = cluster_->leader(); leader && chance(60)) {
+    std::fill(group.begin(), group.end(), 1);
+    group[*leader] = 0;
+    group[some_node()] = 0;
+  }
+  for (size_t a = 0; a < group.size(); ++a) {
+    for (size_t b = a + 1; b < group.size(); ++b) {
+      if (group[a] != group[b])
+        cluster_->network.cut((*cluster_)[a].address(), (*cluster_)[b].address());
+    }
   }
 }
 
@@ -143,11 +165,14 @@ void Nemesis::act_on_network(size_t i) {
   const std::string& address = (*cluster_)[i].address();
   const size_t other = some_node();
   const uint64_t dice = world_.below(100);
-  if (dice < 35) {
+  if (dice < 30) {
     network.heal();
-  } else if (dice < 50) {
+  } else if (dice < 36) {
     say(Fault::kPartition, (*cluster_)[i].name() + " from all");
     cluster_->isolate(i);
+  } else if (dice < 50) {
+    say(Fault::kPartition, "in two groups");
+    split();
   } else if (dice < 60) {
     const size_t leader = cluster_->leader().value_or(i);
     say(Fault::kIsolateLeader, (*cluster_)[leader].name());

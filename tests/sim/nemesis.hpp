@@ -48,6 +48,8 @@ class Nemesis {
   void lose_disk(size_t i);
   void start(size_t i);
   void cut_power(size_t i);
+  void pause(size_t i);
+  void split();
   bool is_member(size_t i);
   bool known_to_any(size_t wanted);
 

@@ -9,7 +9,7 @@ namespace {
 
 // Small clusters most of the time: they lose their quorum soonest.
 uint64_t draw_voters(World& world) {
-  constexpr uint64_t kChoices[] = {1, 2, 3, 3, 3, 3, 3, 3, 4, 5, 5, 5, 6, 7};
+  constexpr uint64_t kChoices[] = {1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 5, 5, 6, 7};
   return kChoices[world.below(std::size(kChoices))];
 }
 
@@ -49,7 +49,7 @@ void draw_network(World& world, NetworkFaults* faults) {
   faults->drop_percent = world.chance(40) ? world.below(6) : 0;
   faults->duplicate_percent = world.chance(50) ? world.below(20) : 0;
   faults->reorder_percent = world.chance(50) ? world.below(60) : 0;
-  faults->stream_us_per_kib = world.chance(30) ? 50 * kMs : 5;
+  faults->stream_us_per_kib = world.chance(40) ? world.between(50, 800) * kMs : 5;
   faults->stream_flip_percent = world.chance(20) ? 30 : 0;
   if (world.chance(25)) faults->lane_bytes_max = world.between(100, 2'000);
 }

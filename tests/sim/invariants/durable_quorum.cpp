@@ -1,4 +1,5 @@
-// An index is committed by a leader only when a quorum of the voters has it on disk.  A disk that
+// An index is committed by a leader only when a quorum of the voters has it on disk, and only
+// through an entry of the leader's own term (§5.4.2).  A disk that
 // was lost for good counts as one that has it: it may have answered for it before.
 #include <fmt/format.h>
 
@@ -31,12 +32,18 @@ class DurableQuorum final : public Invariant {
   const char* name() const override { return "commit on a durable quorum"; }
 
   void on_change(Checker& checker, size_t node, const Sight& before, const Sight& now) override {
-    if (!before.same_life(now) || now.role != raft::Role::kLeader || before.commit == now.commit) {
+    if (!before.same_life(now) || now.role != raft::Role::kLeader ||
+        before.role != raft::Role::kLeader || before.commit == now.commit) {
       return;
     }
     const raft::RaftNode& raft = checker.cluster()[node].raft();
     const std::optional<raft::Term> term = raft.log().term_at(now.commit);
     if (!term) return;
+    if (*term != now.term) {
+      checker.violated(
+          name(), fmt::format("{} commits entry {} of term {} by counting in term {}",
+                              checker.name(node), now.commit.value, term->value, now.term.value));
+    }
     const raft::LogId wanted{*term, now.commit};
     // The step that commits may also begin the next change of the configuration.
     if (quorum_holds(checker, raft.configuration(), wanted) ||
