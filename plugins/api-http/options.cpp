@@ -18,7 +18,7 @@ const char kConfigSchema[] = R"json({
     "threads": {"type": "integer", "minimum": 8, "maximum": 16384, "default": 512,
       "description": "Server threads; each serves one connection at a time."},
     "max_connections": {"type": "integer", "minimum": 8, "maximum": 65536, "default": 2048,
-      "description": "Open connections; a further one gets 503. Above `threads` they wait."},
+      "description": "Open connections; beyond it the longest idle one is closed, or 503."},
     "max_connections_per_address": {"type": "integer", "minimum": 0, "maximum": 65536,
       "default": 0, "description": "Open connections of one client address; 0: no limit."},
     "max_data_requests": {"type": "integer", "minimum": 1, "maximum": 16384,
@@ -71,8 +71,8 @@ Config parse_config(const kvs_slice& config_json) {
   options.reject_unknown();
   // Data and waiting requests together must leave threads for health and metrics.
   c.max_waiting_requests = std::min(c.max_waiting_requests, std::max<uint64_t>(1, c.threads / 16));
-  c.max_data_requests =
-      std::min(c.max_data_requests, std::max<uint64_t>(1, c.threads - c.threads / 8));
+  c.max_data_requests = std::min(
+      {c.max_data_requests, c.threads - c.threads / 8, c.threads - c.max_waiting_requests - 1});
   return c;
 }
 

@@ -95,13 +95,15 @@ std::string_view BodyReader::line() {
   while (true) {
     const std::string_view bytes = input_->view();
     const size_t lf = bytes.find('\n');
+    if (std::min(lf, bytes.size()) > kChunkLineBytesMax) {
+      throw malformed("a line of the chunked body is too long");
+    }
     if (lf != std::string_view::npos) {
       if (lf == 0 || bytes[lf - 1] != '\r') {
         throw malformed("a line of the chunked body does not end in CRLF");
       }
       return bytes.substr(0, lf - 1);
     }
-    if (bytes.size() > kChunkLineBytesMax) throw malformed("a chunk's size line is too long");
     permit();
     const ClientSocket::Io io = input_->fill([&](char* to, size_t room, size_t* got) {
       return socket_->receive(to, room, got, &patience_);

@@ -6,6 +6,7 @@
 #include <Poco/Net/SocketAddress.h>
 
 #include "front/connection_set.hpp"
+#include "front/lobby.hpp"
 
 namespace kvstore::http {
 namespace {
@@ -15,6 +16,13 @@ constexpr size_t kCollectStep = 256 << 10;
 // closing at once would reset the connection and take the answer away from it.
 constexpr uint64_t kLingerMs = 3000;
 constexpr uint64_t kLingerBytes = 1ull << 30;
+// How long a thread waits for a client while threads are scarce: for a request to begin, for the
+// rest of its header, for the end of a refused connection.
+constexpr uint64_t kScarceIdleMs = 20;
+constexpr uint64_t kScarceHeaderMs = 500;
+constexpr uint64_t kScarceLingerMs = 100;
+// How long for the client to take an answer that no limit on requests stands behind.
+constexpr uint64_t kUnlimitedSendMs = 2000;
 
 ApiError body_needs_length() {
   ApiError error(411, "length_required", "the request needs a Content-Length or chunks");
@@ -48,22 +56,18 @@ class Feed final : public BodyFeed {
 
 }  // namespace
 
-Connection::Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set)
+Connection::Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set,
+                       Lobby* lobby)
     : TCPServerConnection(socket),
       service_(service),
       set_(set),
+      lobby_(lobby),
       io_(socket.impl()->sockfd(), service->host()) {}
 
 void Connection::run() {
+  if (!set_->add(this)) return;
   try {
-    const Poco::Net::SocketAddress peer = socket().peerAddress();
-    remote_host_ = peer.host().toString();
-    remote_address_ = peer.toString();
-  } catch (const Poco::Exception&) {
-    return;  // the client is gone already
-  }
-  if (!set_->add(this, remote_host_)) return;
-  try {
+    remote_address_ = socket().peerAddress().toString();
     serve();
     if (linger_ && !stopping()) linger();
   } catch (const std::exception& e) {
@@ -71,7 +75,10 @@ void Connection::run() {
   } catch (...) {
     service_->host().log(KVS_LEVEL_DEBUG, "connection ended by an unknown exception");
   }
-  set_->remove(this, remote_host_);
+  if (!parked_) set_->leave(socket().impl()->sockfd());
+  set_->remove(this);
+  // Last: from then on the lobby may give the connection to another thread.
+  if (parked_) lobby_->park(socket());
 }
 
 void Connection::stop() {
@@ -97,26 +104,32 @@ void Connection::serve() {
   while (!stopping() && wait_for_request() && read_head() && serve_request()) first_ = false;
 }
 
-// Waits in slices, so that an idle connection gives its thread to one that waits for it.
+bool Connection::may_leave_thread() const {
+  return lobby_ != nullptr && set_->threads_are_scarce();
+}
+
+// Waits in slices, so that an idle connection leaves its thread to others when threads are scarce.
 bool Connection::wait_for_request() {
   const Config& config = service_->config();
   const uint64_t patience_ms = first_ ? config.header_timeout_ms : config.keep_alive_timeout_ms;
   for (uint64_t waited_ms = 0; input_.empty(); waited_ms += ConnectionSet::kIdleSliceMs) {
     if (waited_ms >= patience_ms || stopping()) return false;
-    const ClientSocket::Io io = input_.fill(
-        [&](char* to, size_t room, size_t* got) { return io_.receive_idle(to, room, got); });
-    if (io == ClientSocket::Io::kTimeout) {
-      if (set_->threads_wanted()) return false;
-    } else if (io != ClientSocket::Io::kOk) {
-      return false;
-    }
+    Patience scarce(kScarceIdleMs, UINT64_MAX);
+    const bool brief = may_leave_thread();
+    const ClientSocket::Io io = input_.fill([&](char* to, size_t room, size_t* got) {
+      return brief ? io_.receive(to, room, got, &scarce) : io_.receive_idle(to, room, got);
+    });
+    if (io == ClientSocket::Io::kOk) continue;
+    parked_ = io == ClientSocket::Io::kTimeout && may_leave_thread() && !stopping();
+    if (parked_ || io != ClientSocket::Io::kTimeout) return false;
   }
   return true;
 }
 
 bool Connection::read_head() {
   const Config& config = service_->config();
-  Patience patience(config.header_timeout_ms, UINT64_MAX);
+  const uint64_t scarce_ms = may_leave_thread() ? kScarceHeaderMs : UINT64_MAX;
+  Patience patience(std::min(config.header_timeout_ms, scarce_ms), UINT64_MAX);
   size_t checked = 0;
   try {
     while (true) {
@@ -153,7 +166,7 @@ void Connection::refuse(const ApiError& error) {
   Response response = error_response(error);
   AnswerContext context;
   context.keep_alive = false;
-  send(response, &context);
+  send(response, &context, kUnlimitedSendMs);
   service_->count(none, error.http_status);
   linger_ = true;
 }
@@ -175,13 +188,13 @@ bool Connection::serve_request() {
   AnswerContext context;
   context.http_1_1 = head_.http_1_1();
   context.head_only = head_.method() == Method::kHead;
-  context.keep_alive =
-      head_.keep_alive() && !stopping() && !set_->threads_wanted() && body.rest_is_short();
-  const bool sent = send(response, &context);
+  context.keep_alive = head_.keep_alive() && !stopping() && body.rest_is_short();
+  const bool unlimited = admission.refusal || admission.route->route_class == RouteClass::kProbe;
+  const bool sent = send(response, &context, unlimited ? kUnlimitedSendMs : config.send_timeout_ms);
   response.source.reset();
   service_->count(admission, response.status);
   if (body.at_end()) return sent;
-  if (sent && body.skip_rest()) return true;
+  if (sent && !may_leave_thread() && body.skip_rest()) return true;
   linger_ = true;
   return false;
 }
@@ -242,17 +255,18 @@ void Connection::collect_body(const Route& route, BodyReader* body, std::string*
   }
 }
 
-bool Connection::send(Response& response, AnswerContext* context) {
+bool Connection::send(Response& response, AnswerContext* context, uint64_t timeout_ms) {
   const Config& config = service_->config();
+  timeout_ms = std::min(timeout_ms, config.send_timeout_ms);
   context->node = service_->node_name();
   context->term = service_->newest_term(response.term);
-  return send_answer(response, context, &io_,
-                     Patience(config.send_timeout_ms, config.min_bytes_per_second), &scratch_);
+  return send_answer(response, context, &io_, Patience(timeout_ms, config.min_bytes_per_second),
+                     &scratch_);
 }
 
 void Connection::linger() {
   io_.shut_sending();
-  Patience patience(kLingerMs, UINT64_MAX);
+  Patience patience(may_leave_thread() ? kScarceLingerMs : kLingerMs, UINT64_MAX);
   std::string scrap(kCollectStep, '\0');
   for (uint64_t total = 0; total < kLingerBytes;) {
     size_t got = 0;

@@ -19,10 +19,13 @@
 namespace kvstore::http {
 
 class ConnectionSet;
+class Lobby;
 
 class Connection final : public Poco::Net::TCPServerConnection {
  public:
-  Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set);
+  // Without a lobby an idle connection keeps its thread.
+  Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set,
+             Lobby* lobby);
 
   void run() override;  // called by Poco on the pool's thread
 
@@ -34,24 +37,27 @@ class Connection final : public Poco::Net::TCPServerConnection {
  private:
   void serve();
   bool wait_for_request();
+  bool may_leave_thread() const;
   bool read_head();
   bool serve_request();
   void collect_body(const Route& route, BodyReader* body, std::string* text, bool* complete);
   Response answer(const Service::Admission& admission, const Request& request, BodyReader* body);
-  bool send(Response& response, AnswerContext* context);
+  bool send(Response& response, AnswerContext* context, uint64_t timeout_ms);
   void refuse(const ApiError& error);
   void linger();
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
   Service* const service_;
   ConnectionSet* const set_;
+  Lobby* const lobby_;
   ClientSocket io_;
-  std::string remote_host_, remote_address_;
+  std::string remote_address_;
   InputBuffer input_;
   RequestHead head_;
   std::string scratch_;
   bool first_ = true;    // no request was served yet
   bool linger_ = false;  // the client may still be sending
+  bool parked_ = false;  // the lobby has it
 
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;

@@ -4,34 +4,44 @@
 
 namespace kvstore::http {
 
-bool ConnectionSet::add(Connection* connection, const std::string& address) {
+void ConnectionSet::enter(int fd, const std::string& address) {
   std::lock_guard lock(mutex_);
-  if (stopping_) return false;
-  connections_.insert(connection);
-  served_.store(connections_.size(), std::memory_order_relaxed);
+  open_[fd] = address;
   ++by_address_[address];
-  return true;
 }
 
-void ConnectionSet::remove(Connection* connection, const std::string& address) {
+void ConnectionSet::leave(int fd) {
   std::lock_guard lock(mutex_);
-  connections_.erase(connection);
-  served_.store(connections_.size(), std::memory_order_relaxed);
-  const auto count = by_address_.find(address);
+  const auto connection = open_.find(fd);
+  if (connection == open_.end()) return;
+  const auto count = by_address_.find(connection->second);
   if (--count->second == 0) by_address_.erase(count);
-  if (connections_.empty()) empty_.notify_all();
+  open_.erase(connection);
 }
 
 size_t ConnectionSet::open() const {
-  const auto waiting = static_cast<size_t>(queued_());
   std::lock_guard lock(mutex_);
-  return connections_.size() + waiting;
+  return open_.size();
 }
 
 size_t ConnectionSet::open_of(const std::string& address) const {
   std::lock_guard lock(mutex_);
   const auto count = by_address_.find(address);
   return count == by_address_.end() ? 0 : count->second;
+}
+
+bool ConnectionSet::add(Connection* connection) {
+  std::lock_guard lock(mutex_);
+  if (stopping_) return false;
+  connections_.insert(connection);
+  return true;
+}
+
+void ConnectionSet::remove(Connection* connection) {
+  lost();
+  std::lock_guard lock(mutex_);
+  connections_.erase(connection);
+  if (connections_.empty()) empty_.notify_all();
 }
 
 void ConnectionSet::stop_all() {

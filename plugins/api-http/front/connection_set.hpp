@@ -1,42 +1,47 @@
-// The open connections of one server, and whether threads are wanted.
+// The open connections of one server, and whether threads are scarce.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 
 namespace kvstore::http {
 
 class Connection;
 
-// `queued` tells how many connections wait for a thread, of which there are at most `threads`.
+// A connection enters when it is accepted and leaves before its descriptor is closed; meanwhile it
+// has a thread (dispatched, then add() to remove()) or waits in the lobby.
 //
 // Concurrency: [any-thread].
 class ConnectionSet {
  public:
-  // How long an idle connection sleeps before it looks whether its thread is wanted.
+  // How long an idle connection keeps its thread before it looks whether threads are scarce.
   static constexpr uint64_t kIdleSliceMs = 500;
 
-  ConnectionSet(uint64_t threads, std::function<int()> queued)
-      : threads_(threads), queued_(std::move(queued)) {}
+  explicit ConnectionSet(uint64_t threads) : threads_(threads) {}
 
-  // False when the server stops: the connection must end.
-  bool add(Connection* connection, const std::string& address);
-  void remove(Connection* connection, const std::string& address);
-
-  // Those served and those waiting.
+  void enter(int fd, const std::string& address);
+  void leave(int fd);
   size_t open() const;
   size_t open_of(const std::string& address) const;
-  // A connection waits and will get no thread unless another one gives up its own.
-  bool threads_wanted() const {
-    return served_.load(std::memory_order_relaxed) >= threads_ && queued_() != 0;
+
+  // A thread was asked for; remove() or lost() gives it back.
+  void dispatched() { busy_.fetch_add(1, std::memory_order_relaxed); }
+  void lost() { busy_.fetch_sub(1, std::memory_order_relaxed); }
+  // The last quarter of the threads is for requests that are there, not for clients to wait for.
+  bool threads_are_scarce() const {
+    return busy_.load(std::memory_order_relaxed) * 4 >= threads_ * 3;
   }
+
+  // False when the server stops: the connection must end.
+  bool add(Connection* connection);
+  void remove(Connection* connection);
 
   // No connection is added any more; those there are end soon.
   void stop_all();
@@ -47,12 +52,12 @@ class ConnectionSet {
  private:
   mutable std::mutex mutex_;
   std::condition_variable empty_;
-  std::unordered_set<Connection*> connections_;
+  std::unordered_map<int, std::string> open_;  // descriptor -> client's address
   std::map<std::string, size_t> by_address_;
+  std::unordered_set<Connection*> connections_;  // those with a thread
   bool stopping_ = false;
-  std::atomic<uint64_t> served_{0};  // connections_.size()
+  std::atomic<uint64_t> busy_{0};
   const uint64_t threads_;
-  const std::function<int()> queued_;
 };
 
 }  // namespace kvstore::http

@@ -48,6 +48,15 @@ void check_field_line(std::string_view line) {
   }
 }
 
+// RFC 9112, 3.2: a Host that is no host and port is refused, whoever it names.
+bool is_host(std::string_view text) {
+  constexpr std::string_view kAllowed = "-._~%!$&'()*+,;=[]:";
+  return std::all_of(text.begin(), text.end(), [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           kAllowed.find(c) != std::string_view::npos;
+  });
+}
+
 // Everything that Poco's parser would let pass although two parsers may disagree about it.
 void check_bytes(std::string_view head) {
   if (head.find('\0') != std::string_view::npos) {
@@ -165,6 +174,9 @@ void RequestHead::take_version() {
     if (!find("Host")) throw refused(400, "header field Host is missing");
   } else {
     keep_alive_ = connection && equal_ignoring_case(*connection, "keep-alive");
+  }
+  if (const auto host = find("Host"); host && !is_host(*host)) {
+    throw refused(400, "header field Host is malformed");
   }
 }
 

@@ -1,17 +1,19 @@
-// The front on Poco: a TCPServer with its own thread pool, one thread per connection under way.
+// The front on Poco: its sockets, thread pool and dispatcher, one thread per request under way.
 //
-// Poco's HTTPServer is this TCPServer with Poco's own connection class; ours takes its place
-// because that one bounds every single receive, not the header as a whole, answers a malformed
-// request without a body, and spends eight system calls on a request where three do.
+// Poco's HTTPServer accepts every connection straight into a thread, bounds every single receive
+// and not the header as a whole, answers a malformed request without a body, and spends eight
+// system calls on a request where three do; Lobby and Connection take the place of those parts.
 #pragma once
 
 #include <memory>
 #include <string>
 
-#include <Poco/Net/TCPServer.h>
+#include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/TCPServerDispatcher.h>
 #include <Poco/ThreadPool.h>
 
 #include "front/connection_set.hpp"
+#include "front/lobby.hpp"
 #include "options.hpp"
 #include "service.hpp"
 
@@ -23,6 +25,8 @@ class Server {
  public:
   Server(Service* service, const ListenAddress& address);
   ~Server() { stop(); }
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
 
   void start();
   void stop();
@@ -30,12 +34,16 @@ class Server {
 
  private:
   class Factory;
-  class Filter;
+  struct Release {
+    void operator()(Poco::Net::TCPServerDispatcher* dispatcher) const { dispatcher->release(); }
+  };
+  void dispatch(const Poco::Net::StreamSocket& socket);
 
-  Service* const service_;
   ConnectionSet connections_;
   Poco::ThreadPool pool_;
-  std::unique_ptr<Poco::Net::TCPServer> tcp_;
+  const Poco::Net::ServerSocket listener_;
+  Lobby lobby_;
+  std::unique_ptr<Poco::Net::TCPServerDispatcher, Release> dispatcher_;
   bool stopped_ = false;
 };
 

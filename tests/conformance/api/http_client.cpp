@@ -28,6 +28,16 @@ void HttpClient::close() {
   fd_ = -1;
 }
 
+void HttpClient::shut_sending() {
+  ::shutdown(fd_, SHUT_WR);
+}
+
+void HttpClient::reset() {
+  const linger now{1, 0};
+  ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  close();
+}
+
 bool HttpClient::send(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -38,11 +48,10 @@ bool HttpClient::send(std::string_view bytes) {
 }
 
 bool HttpClient::fill() {
-  const size_t size = buffer_.size();
-  const size_t room = 256 << 10;
-  buffer_.resize(size + room);
-  const ssize_t n = ::recv(fd_, buffer_.data() + size, room, 0);
-  buffer_.resize(size + (n > 0 ? static_cast<size_t>(n) : 0));
+  // Shared, so that thousands of clients are small.
+  thread_local std::string received(256 << 10, '\0');
+  const ssize_t n = ::recv(fd_, received.data(), received.size(), 0);
+  if (n > 0) buffer_.append(received, 0, static_cast<size_t>(n));
   return n > 0;
 }
 

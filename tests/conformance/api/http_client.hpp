@@ -39,6 +39,9 @@ class HttpClient {
   // True when the server has closed and nothing more comes.
   bool closed();
   void close();
+  void shut_sending();
+  // Ends the connection by a reset, as a client that dies does.
+  void reset();
 
  private:
   bool fill();

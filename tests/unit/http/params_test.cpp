@@ -63,8 +63,14 @@ TEST_CASE("defaults of the options, and health's reserve of threads") {
   CHECK(c.max_key_bytes == 4096);
   const Config small = config_of(R"({"threads": 8, "max_data_requests": 100,
                                      "max_waiting_requests": 100})");
-  CHECK(small.max_data_requests == 7);
+  CHECK(small.max_data_requests == 6);
   CHECK(small.max_waiting_requests == 1);
+  for (uint64_t threads = 8; threads < 100; ++threads) {
+    const Config any = config_of(R"({"max_data_requests": 16384, "max_waiting_requests": 16384,
+                                     "threads": )" +
+                                 std::to_string(threads) + "}");
+    CHECK(any.max_data_requests + any.max_waiting_requests < any.threads);
+  }
 }
 
 TEST_CASE("every option of the schema is one of the parser, and the other way round") {
