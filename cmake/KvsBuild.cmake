@@ -41,6 +41,16 @@ endif()
 set(KVS_WARNINGS -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror)
 set(KVS_CXX_WARNINGS ${KVS_WARNINGS} -Wnon-virtual-dtor)
 
+option(KVS_FUZZ "Build the libFuzzer program (clang)" OFF)
+if(KVS_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+  set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O1 -gline-tables-only")
+  # The project's warnings are for the project's compiler.
+  set(KVS_WARNINGS "")
+  set(KVS_CXX_WARNINGS "")
+endif()
+
 # kvs_warnings(TARGET): the project's warnings, as errors.  Not for generated code.
 function(kvs_warnings target)
   target_compile_options(${target} PRIVATE

@@ -112,8 +112,9 @@ std::vector<std::string> split(const std::string& text, char separator) {
   return parts;
 }
 
+// Text as JSON.  What is no UTF-8 stays as it is, for ConfigBuilder::set() to refuse.
 std::string json_string(const std::string& text) {
-  return Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return is_utf8(text) ? Json(text).dump() : text;
 }
 
 void declare(CLI::App& app) {
@@ -180,7 +181,9 @@ Status apply_flags(CLI::App& app, const Collected& collected, ConfigBuilder* bui
     }
   }
   if (auto given = collected.value(app, flag("--peers"))) {
-    Status status = builder->set(given->source, "peers", Json(split(given->value, ',')).dump());
+    const std::string list =
+        is_utf8(given->value) ? Json(split(given->value, ',')).dump() : given->value;
+    Status status = builder->set(given->source, "peers", list);
     if (!status) return status;
   }
   if (auto given = collected.value(app, flag("--http-port"))) {

@@ -349,6 +349,7 @@ Status ConfigBuilder::add_text(const std::string& source, std::string_view json)
 Status ConfigBuilder::set(const std::string& source, const std::string& path,
                           std::string_view value) {
   Json text = std::string(value);
+  if (!is_utf8(path) || !is_utf8(std::string(value))) return bad(source, "is not valid UTF-8");
   Json parsed = Json::parse(value, nullptr, /*allow_exceptions=*/false);
   if (parsed.is_discarded() || parsed == text) parsed = text;
   Result<Json> changed = with_value(document_->json, path, parsed);
@@ -452,10 +453,10 @@ Result<HostPort> parse_address(std::string_view text) {
   std::string_view port = text.substr(colon + 1);
   if (host.front() == '[' && host.back() == ']' && host.size() > 2) {
     host = host.substr(1, host.size() - 2);
-  } else if (host.find_first_of(":[]") != host.npos) {
+  } else if (host.find(':') != host.npos) {
     return fail();
   }
-  if (host.find_first_of(" \t/") != host.npos) return fail();
+  if (host.find_first_of(" \t/[]") != host.npos) return fail();
   auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), out.port);
   if (error != std::errc() || end != port.data() + port.size()) return fail();
   out.host = host;

@@ -201,6 +201,15 @@ Status JsonSchema::check(const Json& value, const std::string& root) const {
   }
 }
 
+bool is_utf8(const std::string& text) {
+  try {
+    static_cast<void>(Json(text).dump());
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
 Result<Json> parse_json(std::string_view text) {
   try {
     return Json::parse(text);

@@ -28,6 +28,9 @@ class JsonSchema {
   Json json_;
 };
 
+// Whether a string may be written as JSON; Json takes any bytes and throws when it writes others.
+bool is_utf8(const std::string& text);
+
 // Parses JSON; kInvalid with line and column.
 Result<Json> parse_json(std::string_view text);
 

@@ -83,15 +83,16 @@ Result<Membership> Membership::decode(const raft::Configuration& configuration) 
     Admission a;
     a.name = d.bytes();
     a.address = d.bytes();
-    a.learner = d.u8() != 0;
+    const uint8_t learner = d.u8();
+    if (learner > 1) d.fail();
+    a.learner = learner == 1;
     out.admissions_.push_back(std::move(a));
   }
   for (uint64_t n = d.count(8); n > 0; --n) out.removed_.push_back({d.u64()});
   if (!d.done()) return Status(Code::kCorrupt, "membership: malformed");
   bool agree = out.members_.size() == configuration.members.size() &&
-               std::all_of(out.members_.begin(), out.members_.end(), [&](const MemberInfo& m) {
-                 return configuration.find(m.id) != nullptr;
-               });
+               std::all_of(configuration.members.begin(), configuration.members.end(),
+                           [&](const raft::Member& m) { return out.find(m.id) != nullptr; });
   if (!agree) return Status(Code::kCorrupt, "membership: members and names differ");
   return out;
 }

@@ -67,7 +67,11 @@ Status SnapshotReader::take(Bytes* piece) {
   buffer_.append(piece->substr(0, missing));
   piece->remove_prefix(missing);
   if (buffer_.size() < wanted) return Status();
-  if (started_ && wanted == kFrameHeadBytes && take_head(buffer_).body_bytes > 0) return Status();
+  if (started_ && wanted == kFrameHeadBytes) {
+    const FrameHead head = take_head(buffer_);
+    if (Status s = check_head(head); !s) return s;
+    if (head.body_bytes > 0) return Status();
+  }
   Status s = take_unit(buffer_);
   buffer_.clear();
   return s;

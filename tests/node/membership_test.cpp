@@ -59,7 +59,13 @@ TEST_CASE_FIXTURE(Fixture, "malformed contexts are refused") {
   configuration.context = whole;
   configuration.set({.id = {50}, .voter = false, .auto_promote = false});
   CHECK(Membership::decode(configuration).status().code() == Code::kCorrupt);
+  // As many names as members, but one member twice and another not at all.
   configuration.remove({50});
+  raft::Configuration twice = Membership::bootstrap({kA, "n1", "h1:1"});
+  twice.set({.id = kB, .voter = true, .auto_promote = false});
+  const std::string one = twice.context.substr(2, twice.context.size() - 4);
+  twice.context = std::string("\1\2") + one + one + std::string(2, '\0');
+  CHECK(Membership::decode(twice).status().code() == Code::kCorrupt);
   configuration.remove(kB);
   CHECK(Membership::decode(configuration).status().code() == Code::kCorrupt);
 }

@@ -142,6 +142,12 @@ TEST_CASE_FIXTURE(Fixture, "mistakes") {
       "--set raft.heartbeatms: /raft: unknown key \"heartbeatms\"; did you mean \"heartbeat_ms\"?");
   CHECK(fault({"--config", "/nowhere.json"}) ==
         "--config: /nowhere.json: cannot be read: No such file or directory");
+  for (const char* flag : {"--data-dir", "--peers", "--log-level"}) {
+    CHECK(fault({"--node-id", "n", flag, "a:1,\xe2:2"}) ==
+          std::string(flag) + ": is not valid UTF-8");
+  }
+  CHECK(fault({"--node-id", "n", "--set", "log.options={\"a\": \"\xff\"}"}) ==
+        "--set log.options: is not valid UTF-8");
   environment["KVSTORE_BOOTSTRAP"] = "yes";
   CHECK(fault({"--node-id", "n"}) == "KVSTORE_BOOTSTRAP: must be true or false, is \"yes\"");
   environment.clear();

@@ -176,7 +176,7 @@ TEST_CASE("addresses") {
   CHECK(host::parse_address("[::1]:80").value().host == "::1");
   CHECK(host::parse_address("db.example.com:65535").value().port == 65535);
   for (const char* bad : {"", ":", ":80", "a", "a:", "a:x", "a:65536", "a:-1", "::1:80", "[]:1",
-                          "a b:1", "http://a:1"}) {
+                          "a b:1", "http://a:1", "[a[b]:1", "[a]b]:1"}) {
     CAPTURE(bad);
     CHECK(host::parse_address(bad).status().code() == Code::kInvalid);
   }
