@@ -1,6 +1,7 @@
 // Goal: every room explains itself, links lead somewhere, and nothing unfinished is left in the
 // code. Method: reads the tree; README.md files are looked for, Markdown links resolved against the
 // file system.
+#include <map>
 #include <set>
 
 #include <doctest/doctest.h>
@@ -79,6 +80,51 @@ TEST_CASE("links in documents resolve") {
 TEST_CASE("links are found in text and not in code") {
   CHECK(links_of("a [b](c.md) [d](e#f)\n```\n[x](y)\n```\n[z](#q)") ==
         std::vector<std::string>{"c.md", "e#f", "#q"});
+}
+
+// A text without line breaks, comment marks at their beginnings and breaks of string literals.
+std::string flowing(const std::string& text) {
+  std::string out;
+  for (std::string_view line : lines_of(text)) {
+    for (std::string_view mark : {" ", "//", "#"}) {
+      while (starts_with(line, mark)) line.remove_prefix(mark.size());
+    }
+    while (starts_with(line, " ")) line.remove_prefix(1);
+    if (ends_with(out, "\" ") && starts_with(line, "\"")) {
+      out.resize(out.size() - 2);
+      line.remove_prefix(1);
+    }
+    out.append(line).push_back(' ');
+  }
+  return out;
+}
+
+// "`file: words`" outside of code, as PITFALLS.md names tests.
+std::vector<std::pair<std::string, std::string>> named_tests(const std::string& document) {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (size_t begin = document.find('`'); begin != std::string::npos;) {
+    const size_t end = document.find('`', begin + 1);
+    if (end == std::string::npos) break;
+    const std::string quoted = document.substr(begin + 1, end - begin - 1);
+    const std::string file = quoted.substr(0, quoted.find(": "));
+    const bool names = file.size() < quoted.size() && file.find(' ') == std::string::npos;
+    if (names) out.emplace_back(file, quoted.substr(file.size() + 2));
+    begin = document.find('`', end + 1);
+  }
+  return out;
+}
+
+TEST_CASE("the tests that PITFALLS.md names exist") {
+  std::map<std::string, std::string> texts;
+  for (const SourceFile& file : tree()) texts.emplace(file.path, file.text);
+  const auto named = named_tests(texts["tests/PITFALLS.md"]);
+  CHECK(named.size() > 100);
+  for (const auto& [file, words] : named) {
+    CAPTURE(file);
+    CAPTURE(words);
+    const std::string folder = ends_with(file, ".txt") ? "tests/datadriven/raft/traces/" : "tests/";
+    CHECK(flowing(texts[folder + file]).find(words) != std::string::npos);
+  }
 }
 
 TEST_CASE("no marker of unfinished work") {
