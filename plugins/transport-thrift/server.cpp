@@ -82,7 +82,7 @@ void Server::accept_one() {
     poll(&polled, 1, kAcceptPauseMs);
     return;
   }
-  if (connections_.size() >= context_.settings.incoming_connections_max) {
+  if (connections_.size() >= context_.settings.incoming_connections_max && !make_room()) {
     context_.counters.connections_closed++;
     context_.complain("connection from " + remote_text(fd) + " closed: there are " +
                       std::to_string(connections_.size()) + " already");
@@ -94,6 +94,20 @@ void Server::accept_one() {
   } catch (const std::exception& e) {
     context_.complain("cannot serve a connection: " + std::string(e.what()));
   }
+}
+
+// Sends away the connection that has waited longest for its hello: a crowd of strangers must not
+// keep peers out.  False when there is none, or those sent away before are not gone yet.
+bool Server::make_room() {
+  std::lock_guard lock(mutex_);
+  if (connections_.size() >= 2 * size_t{context_.settings.incoming_connections_max}) return false;
+  for (Connection& c : connections_) {
+    if (c.sent_away || c.done.load() || c.incoming->peer() != 0) continue;
+    c.sent_away = true;
+    c.incoming->interrupt();
+    return true;
+  }
+  return false;
 }
 
 void Server::add(int fd) {

@@ -36,11 +36,13 @@ class Server {
   struct Connection {
     std::unique_ptr<Incoming> incoming;
     std::atomic<bool> done{false};
+    bool sent_away = false;
     std::thread thread;
   };
 
   void run();
   void accept_one();
+  bool make_room();
   void add(int fd);
   void reap();
 

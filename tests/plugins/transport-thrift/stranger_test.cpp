@@ -150,4 +150,20 @@ TEST_CASE(
   }));
 }
 
+TEST_CASE("a crowd of strangers that say nothing keeps no peer out") {
+  Node node(with(R"({"incoming_connections_max": 8, "hello_timeout_ms": 60000})"));
+  StockClient before(node.address());
+  REQUIRE(before.hello(KVS_LANE_LOG).status == KVS_OK);
+  std::vector<std::unique_ptr<RawClient>> crowd;
+  for (int i = 0; i < 300; ++i) {
+    crowd.push_back(std::make_unique<RawClient>(node.address()));
+    if (i % 2 == 0) crowd.back()->send(std::string("\0\0\x10\0half", 8));
+    if (i % 50 == 49) check_healthy(node);
+  }
+  CHECK(crowd.front()->closed_by_other_side());
+  // The one that had said hello was never in their way.
+  before.call().deliver(batch_of({"still here"}));
+  CHECK(node.wait([&] { return node.received_count(7, KVS_LANE_LOG) == 1; }));
+}
+
 }  // namespace kvstore::transport_thrift_test
