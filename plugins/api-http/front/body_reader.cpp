@@ -6,6 +6,8 @@
 namespace kvstore::http {
 namespace {
 
+// Room for the first bytes of a body; then as much as has come so far.
+constexpr uint64_t kFirstReadBytes = 16 << 10;
 constexpr size_t kChunkLineBytesMax = 256;
 constexpr size_t kTrailerBytesMax = 8192;
 constexpr uint64_t kSkipBytesMax = 64 << 10;
@@ -59,6 +61,8 @@ bool BodyReader::take(size_t max, std::string* out) {
     return true;
   }
   permit();
+  // What a client only announces takes no memory.
+  want = static_cast<size_t>(std::min<uint64_t>(want, std::max(received_, kFirstReadBytes)));
   const size_t size = out->size();
   out->resize(size + want);
   size_t got = 0;
@@ -66,6 +70,7 @@ bool BodyReader::take(size_t max, std::string* out) {
   out->resize(size + got);
   if (io != ClientSocket::Io::kOk) fail(io);
   left_ -= got;
+  received_ += got;
   return true;
 }
 

@@ -46,6 +46,7 @@ class BodyReader {
   bool at_end_;
   uint64_t left_;  // of the body, or of the chunk
   bool in_chunk_ = false;
+  uint64_t received_ = 0;  // from the socket
 };
 
 }  // namespace kvstore::http
