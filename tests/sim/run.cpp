@@ -141,9 +141,11 @@ class Runner {
       return;
     }
     Code code = Code::kOk;
-    for (int attempt = 0; attempt < 5; ++attempt) {
+    // Membership calls of before may wait a while yet and hold a tiny budget of requests.
+    for (int attempt = 0; attempt < 30; ++attempt) {
       code = cluster_.wait(cluster_.put(i, "last", cluster_[i].name()));
       if (code == Code::kOk || checker_.failed()) break;
+      cluster_.run_for(kSecond);
     }
     if (code != Code::kOk)
       return fail(
