@@ -1,4 +1,6 @@
-// A node never loses a committed entry that it holds, unless its log begins behind it; and no
+// A node never loses an entry that it holds and that was committed in its term or an earlier one,
+// unless its log begins behind it (a leader of an older term, late, may still replace it on a node
+// that the commitment did not need); and no
 // restart loses what the node has acknowledged, unless a later leader replaced it.
 #include <map>
 
@@ -26,7 +28,7 @@ class HeldEntriesStay final : public Invariant {
     held.erase(held.begin(), held.upper_bound(now.base.index.value));
     for (auto it = held.rbegin(); it != held.rend(); ++it) {
       if (log.contains({it->second, {it->first}})) break;
-      check_lost(checker, node, {it->second, {it->first}});
+      check_lost(checker, node, {it->second, {it->first}}, now.term);
     }
     held.erase(held.upper_bound(now.last.index.value), held.end());
     for (uint64_t i = now.last.index.value; i > now.base.index.value; --i) {
@@ -46,9 +48,12 @@ class HeldEntriesStay final : public Invariant {
   }
 
  private:
-  void check_lost(Checker& checker, size_t node, raft::LogId lost) {
+  void check_lost(Checker& checker, size_t node, raft::LogId lost, raft::Term now) {
     auto it = checker.ledger().committed.find(lost.index.value);
-    if (it == checker.ledger().committed.end() || it->second.term != lost.term) return;
+    if (it == checker.ledger().committed.end() || it->second.term != lost.term ||
+        it->second.in_term > now) {
+      return;
+    }
     checker.violated(name(), fmt::format("{} dropped entry {} of term {}, which is committed",
                                          checker.name(node), lost.index.value, lost.term.value));
   }
