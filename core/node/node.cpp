@@ -68,10 +68,7 @@ void Node::tick() {
   reads_.tick(now_ms, options_.read_retry_ms, static_cast<bool>(raft_->leader()));
   hashes_.expire(now_ms);
   manager_.check_role_waits(*raft_, membership_, now_ms);
-  if (dialing_stale_) {
-    refresh_dialing();
-    publish_view();
-  }
+  if (dialing_stale_) refresh_dialing();
   settle_removals();
   check_foreign_claim(now_ms);
   maybe_sync_state(now_ms);
@@ -166,8 +163,9 @@ void Node::flush() {
     manager_.pump(*raft_, membership_, ports_.clock->now_ms(),
                   [this](raft::Event event) { step(std::move(event)); });
     check_transfer();
-    if (!carry_out()) return;
+    if (!carry_out()) break;
   }
+  if (view_unsettled_ && !failed() && !raft_->configuration_change_pending()) publish_view();
 }
 
 // Hands one output to the ports; false when there was nothing in it.
@@ -260,7 +258,8 @@ void Node::publish_view() {
   view.membership = membership_;
   // What is not committed judges nobody: it may never be, and a member that it removes may be the
   // leader that ends it.
-  if (raft_->configuration_change_pending()) {
+  view_unsettled_ = raft_->configuration_change_pending();
+  if (view_unsettled_) {
     if (auto settled = Membership::decode(raft_->configuration_at(raft_->applied_index())))
       view.membership = std::move(*settled);
   }

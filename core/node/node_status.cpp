@@ -41,8 +41,11 @@ void Node::control_health(ControlPtr control) {
   add_check(&checks, "storage", !failed(), failed() ? failure_.message() : "in order");
   add_check(&checks, "cluster", foreign_.empty(), foreign_.empty() ? "in order" : foreign_);
   bool member = raft_->configuration().find(identity_.id) != nullptr;
-  std::string waiting =
-      identity_.joined() ? "not a member of the cluster" : "waiting to be added to a cluster";
+  std::string waiting = member               ? "a member, as far as this node knows"
+                        : identity_.joined() ? "not a member of the cluster"
+                                             : "waiting to be added to a cluster";
+  // One that was removed while it was away does not know it but for the refusals.
+  if (!peers_.refusal().empty() && !raft_->leader()) member = false;
   if (!peers_.refusal().empty()) waiting += ": " + peers_.refusal();
   add_check(&checks, "membership", member, member ? "member" : waiting);
   bool stalled = raft_->disk_stalled();

@@ -177,8 +177,10 @@ TEST_CASE("a removal that is not committed turns nobody away") {
   const size_t removed = *cluster.some_follower();
   cluster.isolate(old_leader);
   cluster.remove_member(old_leader, cluster[removed].name());
-  REQUIRE(cluster.run_until(
-      [&] { return cluster.leader() != old_leader && !cluster[old_leader].raft().leader(); }));
+  REQUIRE(cluster.run_until([&] {
+    return cluster.leader() && *cluster.leader() != old_leader &&
+           !cluster[old_leader].raft().leader();
+  }));
   REQUIRE(cluster[old_leader].raft().configuration().find(cluster[removed].id()) == nullptr);
   const size_t leader = *cluster.leader();
   if (leader != removed) {

@@ -188,6 +188,8 @@ void SimNode::shut_down(uint64_t limit_us) {
   world_->run_until(limit_us,
                     [this] { return !running() || (node_->may_stop() && apply_queue_.empty()); });
   if (!running()) return;  // its disk failed meanwhile
+  world_->run_for(10 * kMs);  // what was sent arrives
+  if (!running()) return;
   enter([](node::Node& n) { n.fail(Status(Code::kClosed, "the node is shutting down")); });
   crash(Crash::kProcess);
 }
