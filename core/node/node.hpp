@@ -211,7 +211,7 @@ class Node {
   uint64_t leader_time_ms_ = 0;
   raft::NodeId known_leader_;
   bool dialing_stale_ = true;
-  bool view_unsettled_ = false;  // published while a configuration was not committed
+  bool view_unsettled_ = false;            // published while a configuration was not committed
   std::vector<raft::NodeId> unreachable_;  // to be told to raft at the next flush
 
   bool sync_running_ = false;

@@ -76,6 +76,12 @@ struct SimConfig {
   StorageBug bug = StorageBug::kNone;
 };
 
+// A received snapshot that waits for the node's decision.
+struct Staged final : node::StagedSnapshot {
+  explicit Staged(test::MemoryData d) : data(std::move(d)) {}
+  test::MemoryData data;
+};
+
 // Lifecycle: prepare() or wipe() makes a data directory, start() runs the node, crash() ends it at
 // once; what its disk held then decides what the next start() finds.
 class SimNode final : public Endpoint,
