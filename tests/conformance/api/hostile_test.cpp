@@ -163,7 +163,7 @@ TEST_CASE("slow bodies that nobody wants, behind requests that nothing limits") 
 TEST_CASE("clients that read nothing of large answers") {
   ApiFixture f(R"({"threads": 16, "send_timeout_ms": 1000, "min_bytes_per_second": 4000000})");
   f.engine.put("big", std::string(32 << 20, 'x'));
-  const size_t before = resident_bytes();
+  [[maybe_unused]] const size_t before = resident_bytes();
   Clients deaf = connect(f, 100, "GET /api/v1/kv/big?raw=1 HTTP/1.1\r\nHost: h\r\n\r\n");
   ApiFixture::eventually([&] { return f.engine.open_readers() > 0; });
   for (int i = 0; i < 20; ++i) check_serves(f);
