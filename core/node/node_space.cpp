@@ -58,7 +58,7 @@ std::string Node::members_low_on_space() const {
 }
 
 void Node::refuse_growing(std::vector<ProposalPtr>* proposals) {
-  if (!leads()) return;
+  if (!leads() || !raft_->any_space_low()) return;
   const std::string low = members_low_on_space();
   if (low.empty()) return;
   std::erase_if(*proposals, [&](ProposalPtr& proposal) {

@@ -123,6 +123,13 @@ const Configuration& RaftNode::configuration_at(Index index) const {
   return std::prev(after)->second;
 }
 
+bool RaftNode::any_space_low() const {
+  return impl_->space_low_ ||
+         std::any_of(impl_->peers_.begin(), impl_->peers_.end(), [this](const Progress& peer) {
+           return peer.space_low && !peer.removed_at && impl_->is_active(peer);
+         });
+}
+
 std::vector<PeerStatus> RaftNode::peers() const {
   std::vector<PeerStatus> result;
   for (const Progress& peer : impl_->peers_) {

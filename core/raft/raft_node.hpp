@@ -94,6 +94,8 @@ class RaftNode {
   // The leader of this term found that this node lost what it had acknowledged, and does not count
   // it.
   bool reverted() const;
+  // This node's disk, or for a leader that of a peer that is heard, is nearly full.
+  bool any_space_low() const;
   // Leader: every other member.  Otherwise empty.
   std::vector<PeerStatus> peers() const;
 
