@@ -144,6 +144,7 @@ class Node {
   bool leads() const { return raft_->role() == raft::Role::kLeader; }
   void propose_local(std::vector<ProposalPtr> proposals);
   void forward(ForwardTable::Request request);
+  Status send_frame(raft::NodeId to, std::string frame);
   void send_request(raft::NodeId to, std::string frame, uint64_t number);
   void pause_after_refusal(raft::NodeId from, Code code);
   void resubmit_waiting();

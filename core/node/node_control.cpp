@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
+#include "node/json_fields.hpp"
 #include "node/node.hpp"
 
 namespace kvstore::node {
@@ -19,47 +20,6 @@ std::string code_json(const std::string& code) {
 void invalid(ControlPtr control, const std::string& message) {
   control->finish(Code::kInvalid, message, code_json("invalid_argument"));
 }
-
-// The arguments of a verb, read with checks: the first wrong one ends the call.
-class Arguments {
- public:
-  explicit Arguments(const std::string& text)
-      : json_(text.empty() ? json::object() : json::parse(text, nullptr, false)) {
-    if (!json_.is_object()) error_ = "the arguments are not a JSON object";
-  }
-
-  std::string string(const char* key) {
-    auto it = json_.find(key);
-    if (it == json_.end() || !it->is_string() || it->get<std::string>().empty()) {
-      fail(std::string("'") + key + "' is required and must be a non-empty string");
-      return {};
-    }
-    return it->get<std::string>();
-  }
-  bool boolean(const char* key, bool fallback) {
-    auto it = json_.find(key);
-    if (it == json_.end()) return fallback;
-    if (!it->is_boolean()) fail(std::string("'") + key + "' must be true or false");
-    return it->is_boolean() && it->get<bool>();
-  }
-  uint64_t number(const char* key, uint64_t fallback) {
-    auto it = json_.find(key);
-    if (it == json_.end()) return fallback;
-    if (!it->is_number_unsigned()) {
-      fail(std::string("'") + key + "' must be a non-negative integer");
-      return fallback;
-    }
-    return it->get<uint64_t>();
-  }
-  const std::string& error() const { return error_; }
-
- private:
-  void fail(std::string message) {
-    if (error_.empty()) error_ = std::move(message);
-  }
-  json json_;
-  std::string error_;
-};
 
 bool is_leader_verb(const std::string& verb) {
   return verb == "cluster.add" || verb == "cluster.remove" || verb == "cluster.transfer" ||
@@ -140,7 +100,7 @@ void Node::execute(ControlPtr control) {
 }
 
 void Node::control_add(ControlPtr control) {
-  Arguments args(control->json);
+  JsonFields args(control->json);
   Admission admission;
   admission.name = args.string("node_id");
   admission.address = args.string("address");
@@ -216,7 +176,7 @@ Status Node::check_removal(const std::string& name, bool force, std::string* cod
 }
 
 void Node::control_remove(ControlPtr control) {
-  Arguments args(control->json);
+  JsonFields args(control->json);
   std::string name = args.string("node_id");
   bool force = args.boolean("force", false);
   if (!args.error().empty()) {
@@ -255,17 +215,17 @@ void Node::settle_removals() {
   std::vector<ControlPtr> done =
       forwards_.take_settled([this](raft::NodeId sent_to, const Control& control) {
         if (control.verb != "cluster.remove" || membership_.find(sent_to) != nullptr) return false;
-        const std::string name = Arguments(control.json).string("node_id");
+        const std::string name = JsonFields(control.json).string("node_id");
         return membership_.find_name(name) == nullptr && membership_.is_removed(sent_to);
       });
   for (ControlPtr& control : done) {
-    const std::string name = Arguments(control->json).string("node_id");
+    const std::string name = JsonFields(control->json).string("node_id");
     control->finish(Code::kOk, {}, removed_json(name));
   }
 }
 
 void Node::control_transfer(ControlPtr control) {
-  Arguments args(control->json);
+  JsonFields args(control->json);
   std::string name = args.string("node_id");
   if (!args.error().empty()) {
     invalid(std::move(control), args.error());

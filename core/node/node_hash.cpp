@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "kv/command_codec.hpp"
+#include "node/json_fields.hpp"
 #include "node/node.hpp"
 #include "wire/frame.hpp"
 #include "wire/peer_codec.hpp"
@@ -18,17 +19,7 @@ using nlohmann::ordered_json;
 
 namespace {
 
-// What comes from another node may be anything.
-std::string text_of(const json& document, const char* key) {
-  auto it = document.is_object() ? document.find(key) : document.end();
-  return document.is_object() && it != document.end() && it->is_string() ? it->get<std::string>()
-                                                                         : "";
-}
-uint64_t number_of(const json& document, const char* key) {
-  auto it = document.is_object() ? document.find(key) : document.end();
-  bool there = document.is_object() && it != document.end() && it->is_number_unsigned();
-  return there ? it->get<uint64_t>() : 0;
-}
+// A message from another node may hold bytes that are no UTF-8.
 std::string text_of(const ordered_json& document) {
   return document.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
@@ -116,12 +107,9 @@ void Node::ask_member(raft::NodeId member, ControlPtr control) {
   const uint64_t now_ms = ports_.clock->now_ms();
   const uint64_t timeout_ms = control->deadline_ms - std::min(now_ms, control->deadline_ms);
   const uint64_t number = forwards_.next_number();
-  std::string frame =
-      wire::encode(wire::ControlRequest{number, timeout_ms, control->verb, control->json});
-  std::vector<wire::EncodedMessage> one(1);
-  one[0].bytes = frame.size();
-  one[0].parts.push_back(SharedBytes(std::move(frame)));
-  if (Status sent = ports_.transport->send(member, Lane::kClient, std::move(one)); !sent) {
+  Status sent = send_frame(
+      member, wire::encode(wire::ControlRequest{number, timeout_ms, control->verb, control->json}));
+  if (!sent) {
     control->finish(sent.code(), "not reachable");
     return;
   }
@@ -134,12 +122,12 @@ void Node::finish_comparison(HashComparison* comparison) {
   size_t unknown = 0;
   for (const auto& [name, outcome] : comparison->answers) {
     ordered_json entry{{"node_id", name}};
-    json answer = json::parse(outcome.json, nullptr, /*allow_exceptions=*/false);
-    const std::string hash = outcome.code == Code::kOk ? text_of(answer, "hash") : "";
+    JsonFields answer(outcome.json);
+    const std::string hash = outcome.code == Code::kOk ? answer.string("hash") : "";
     if (!hash.empty()) {
       entry["hash"] = hash;
-      entry["pairs"] = number_of(answer, "pairs");
-      entry["revision"] = number_of(answer, "revision");
+      entry["pairs"] = answer.number("pairs", 0);
+      entry["revision"] = answer.number("revision", 0);
       ++counts[hash];
     } else {
       ++unknown;

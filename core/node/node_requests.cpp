@@ -105,12 +105,16 @@ void Node::forward(ForwardTable::Request request) {
   send_request(leader, std::move(frame), number);
 }
 
-void Node::send_request(raft::NodeId to, std::string frame, uint64_t number) {
+// One message on the lane of requests and their answers.
+Status Node::send_frame(raft::NodeId to, std::string frame) {
   std::vector<wire::EncodedMessage> one(1);
   one[0].bytes = frame.size();
   one[0].parts.push_back(SharedBytes(std::move(frame)));
-  Status sent = ports_.transport->send(to, Lane::kClient, std::move(one));
-  if (sent) {
+  return ports_.transport->send(to, Lane::kClient, std::move(one));
+}
+
+void Node::send_request(raft::NodeId to, std::string frame, uint64_t number) {
+  if (send_frame(to, std::move(frame))) {
     ++counters_.forwarded;
     return;
   }
@@ -214,11 +218,8 @@ bool Node::reserve_forwarded(uint64_t bytes) {
 }
 
 void Node::respond(raft::NodeId to, std::string frame) {
-  std::vector<wire::EncodedMessage> one(1);
-  one[0].bytes = frame.size();
-  one[0].parts.push_back(SharedBytes(std::move(frame)));
   // A lost answer is one that the other node's deadline takes care of.
-  Status sent = ports_.transport->send(to, Lane::kClient, std::move(one));
+  Status sent = send_frame(to, std::move(frame));
   if (!sent)
     KVS_LOG(kDebug, "node", "answer to {:016x} was not sent: {}", to.value, sent.to_string());
 }
