@@ -5,9 +5,9 @@
 #include <fstream>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include "cli_fixture.hpp"
+#include "support/temp_dir.hpp"
 
 namespace kvstore::cli {
 namespace {
@@ -19,18 +19,11 @@ using test::run_cli;
 using test::ScriptedServer;
 using test::SeenRequest;
 
-struct TempDir {
-  TempDir() {
-    std::string pattern = (fs::temp_directory_path() / "kvs-client-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-  }
-  ~TempDir() { fs::remove_all(path); }
-  std::string file(const char* name) const { return (path / name).string(); }
+struct Dir : test::TempDir {
+  std::string file(const char* name) const { return (fs::path(path()) / name).string(); }
   size_t count() const {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(path), {}));
+    return static_cast<size_t>(std::distance(fs::directory_iterator(path()), {}));
   }
-  fs::path path;
 };
 
 void write_file(const std::string& path, const std::string& bytes) {
@@ -49,7 +42,7 @@ std::string pattern(size_t bytes) {
 }
 
 TEST_CASE("put --file sends the file, again from its beginning when the request is repeated") {
-  const TempDir dir;
+  const Dir dir;
   const std::string value = pattern(3'000'001);
   write_file(dir.file("v"), value);
   std::atomic<int> calls = 0;
@@ -64,21 +57,20 @@ TEST_CASE("put --file sends the file, again from its beginning when the request 
 }
 
 TEST_CASE("put of a file that cannot be read sends nothing") {
-  const TempDir dir;
+  const Dir dir;
   ScriptedServer server([](const SeenRequest&) { return json_reply(200, "{}"); });
   const auto missing = run_cli({"put", "k", "--file", dir.file("none"), "--server", server.url()});
   CHECK(missing.code == 5);
   CHECK(missing.err ==
         "kvstore-client: put k: " + dir.file("none") + ": No such file or directory\n");
-  const auto directory =
-      run_cli({"put", "k", "--file", dir.path.string(), "--server", server.url()});
+  const auto directory = run_cli({"put", "k", "--file", dir.path(), "--server", server.url()});
   CHECK(directory.code == 5);
   CHECK(directory.err.find("Is a directory") != std::string::npos);
   CHECK(server.requests().empty());
 }
 
 TEST_CASE("get --output writes the file, replacing an older one only when it is whole") {
-  const TempDir dir;
+  const Dir dir;
   const std::string value = pattern(2'000'000);
   std::atomic<bool> cut = true;
   ScriptedServer server([&](const SeenRequest&) {
@@ -98,7 +90,7 @@ TEST_CASE("get --output writes the file, replacing an older one only when it is 
 }
 
 TEST_CASE("get --output goes on with another server after a cut, get --raw must not") {
-  const TempDir dir;
+  const Dir dir;
   const std::string value = pattern(2'000'000);
   const auto script = [&](Reply::Action action) {
     return [&value, action](const SeenRequest&) { return Reply{200, value, {}, action}; };
@@ -115,7 +107,7 @@ TEST_CASE("get --output goes on with another server after a cut, get --raw must 
 }
 
 TEST_CASE("get --output into a place that cannot be written") {
-  const TempDir dir;
+  const Dir dir;
   ScriptedServer server([](const SeenRequest&) { return Reply{200, "v", {}, {}}; });
   const std::string path = dir.file("none") + "/out";
   const auto result = run_cli({"get", "k", "--output", path, "--server", server.url()});
@@ -124,7 +116,7 @@ TEST_CASE("get --output into a place that cannot be written") {
 }
 
 TEST_CASE("a missing key leaves no file") {
-  const TempDir dir;
+  const Dir dir;
   ScriptedServer server(
       [](const SeenRequest&) { return test::error_reply(404, "not_found", false, "no"); });
   CHECK(run_cli({"get", "k", "--output", dir.file("out"), "--server", server.url()}).code == 1);

@@ -9,7 +9,8 @@
 #include <string>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
+
+#include "support/temp_dir.hpp"
 
 using namespace kvstore;
 using host::Action;
@@ -18,15 +19,8 @@ using host::CommandLine;
 namespace {
 
 struct Fixture {
-  Fixture() {
-    char name[] = "/tmp/kvs-command-line-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    directory = name;
-  }
-  ~Fixture() { std::filesystem::remove_all(directory); }
-
   std::string file(const std::string& json) {
-    std::string path = directory + "/a.json";
+    std::string path = directory.path() + "/a.json";
     std::ofstream(path) << json;
     return path;
   }
@@ -44,7 +38,7 @@ struct Fixture {
     return status.message();
   }
 
-  std::string directory;
+  test::TempDir directory;
   std::map<std::string, std::string> environment;
 };
 

@@ -13,6 +13,7 @@
 
 #include "host/metrics.hpp"
 #include "host/services.hpp"
+#include "support/temp_dir.hpp"
 
 using namespace kvstore;
 using host::Loader;
@@ -30,15 +31,9 @@ struct Fixture {
   }
 };
 
-struct TempDir {
-  TempDir() {
-    char name[] = "/tmp/kvs-loader-XXXXXX";
-    REQUIRE(mkdtemp(name) != nullptr);
-    path = name;
-    std::filesystem::permissions(path, std::filesystem::perms(0755));
-  }
-  ~TempDir() { std::filesystem::remove_all(path); }
-  std::string path;
+// Readable for others, whatever the umask.
+struct OpenDir : test::TempDir {
+  OpenDir() { std::filesystem::permissions(path(), std::filesystem::perms(0755)); }
 };
 
 // Whether fn is true in a child process without root's rights to read everything.
@@ -100,27 +95,27 @@ TEST_CASE_FIXTURE(Fixture, "the file") {
   check_message(load_log(kDir + "/absent.so"), Code::kNotFound, "absent.so",
                 "there is no such file", "correct the path");
 
-  TempDir temp;
-  Loader other(temp.path, &services);
+  OpenDir temp;
+  Loader other(temp.path(), &services);
   auto fault = [&](const std::string& plugin) {
     return other.log(plugin, "{}", "").status().message();
   };
   CHECK(fault("x") ==
-        "plugin " + temp.path +
+        "plugin " + temp.path() +
             "/x.so: there is no such file; that directory has no plugins; correct the "
             "name, or set plugin_dir");
-  std::filesystem::create_directory(temp.path + "/folder.so");
+  std::filesystem::create_directory(temp.path() + "/folder.so");
   CHECK(fault("folder") ==
-        "plugin " + temp.path + "/folder.so: is not a regular file; name the .so file");
-  std::ofstream(temp.path + "/text.so") << "not an object";
+        "plugin " + temp.path() + "/folder.so: is not a regular file; name the .so file");
+  std::ofstream(temp.path() + "/text.so") << "not an object";
   CHECK(contains(fault("text"), "/text.so: cannot be loaded: "));
   CHECK(contains(fault("text"), "; rebuild it on this machine, or install what it needs"));
 
-  std::filesystem::copy(kDir + "/good.so", temp.path + "/secret.so");
-  std::filesystem::permissions(temp.path + "/secret.so", std::filesystem::perms::none);
+  std::filesystem::copy(kDir + "/good.so", temp.path() + "/secret.so");
+  std::filesystem::permissions(temp.path() + "/secret.so", std::filesystem::perms::none);
   CHECK(as_ordinary_user([&] {
     return fault("secret") ==
-           "plugin " + temp.path +
+           "plugin " + temp.path() +
                "/secret.so: may not be read by this user; change its permissions";
   }));
 }

@@ -44,16 +44,6 @@ struct FakeFrontEnd {
   std::string listen;
 };
 
-TempDir::TempDir() {
-  std::string pattern = std::filesystem::temp_directory_path() / "kvs-runtime-XXXXXX";
-  KVS_ASSERT(mkdtemp(pattern.data()) != nullptr);
-  path_ = pattern;
-}
-TempDir::~TempDir() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 const kvs_api_api* FakeApi::table() {
   static const kvs_api_api table = [] {
     kvs_api_api t{};

@@ -12,21 +12,9 @@
 #include <kvstore/abi/api.h>
 
 #include "node/runtime/server.hpp"
+#include "support/temp_dir.hpp"
 
 namespace kvstore::test {
-
-// A unique directory, removed at the end.
-class TempDir {
- public:
-  TempDir();
-  ~TempDir();
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // A kvstore.api/1 without a protocol.
 struct FakeApi {

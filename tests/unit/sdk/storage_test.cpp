@@ -12,24 +12,16 @@
 #include <kvstore/sdk/storage_rules.hpp>
 
 #include <doctest/doctest.h>
-#include <unistd.h>
+
+#include "support/temp_dir.hpp"
 
 namespace fs = std::filesystem;
 using namespace kvstore::sdk;  // NOLINT: a test of that namespace
 
 namespace {
 
-class TempDir {
- public:
-  TempDir() {
-    std::string name = (fs::temp_directory_path() / "kvs-sdk-XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~TempDir() { fs::remove_all(path_); }
-  std::string sub(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
+struct TempDir : kvstore::test::TempDir {
+  std::string sub(const std::string& name) const { return path() + "/" + name; }
 };
 
 constexpr EngineTag kOurs{"ours", KVS_LOG_ID, 2};
