@@ -183,10 +183,11 @@ class ApiFixture {
   // Waits for something that another thread brings about; fails the test after a long while.
   template <typename Condition>
   static void eventually(Condition&& condition) {
-    for (int i = 0; i < 20000 && !condition(); ++i) {
+    for (int i = 0; i < 20000; ++i) {
+      if (condition()) return;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
-    REQUIRE(condition());
+    FAIL("what the case waits for did not come about");
   }
 
   FakeHost host;

@@ -11,7 +11,15 @@
 
 namespace kvstore::conformance {
 
+namespace {
+
+// A server that never answers fails the case instead of holding it.
+constexpr timeval kPatience{120, 0};
+
+}  // namespace
+
 HttpClient::HttpClient(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof kPatience);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
