@@ -6,6 +6,7 @@
 //   sim_mutants [--seeds N] [--only NAME]
 //
 // KVS_MUTANT_SEEDS sets how many seeds each bug may take.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
@@ -102,7 +103,7 @@ std::string find(const Mutant& mutant, uint64_t seed) {
   if (WIFEXITED(status)) return WEXITSTATUS(status) == 0 ? "" : shown;
   const size_t at = shown.find("assertion failed: ");
   shown = at == std::string::npos ? shown : shown.substr(at);
-  return shown.substr(0, shown.find(" (node"));
+  return shown.substr(0, std::min(shown.find(" (node"), shown.find('\n')));
 }
 
 bool hunt(const Mutant& mutant, uint64_t seeds) {
@@ -140,10 +141,16 @@ int main(int argc, char** argv) {
   uint64_t seeds =
       variable != nullptr ? std::strtoull(variable, nullptr, 10) : kvstore::sim::kDefaultSeeds;
   std::string only;
-  for (int i = 1; i + 1 < argc; i += 2) {
+  for (int i = 1; i < argc; ++i) {
     const std::string name = argv[i];
-    if (name == "--seeds") seeds = std::strtoull(argv[i + 1], nullptr, 10);
-    if (name == "--only") only = argv[i + 1];
+    if (i + 1 < argc && name == "--seeds") {
+      seeds = std::strtoull(argv[++i], nullptr, 10);
+    } else if (i + 1 < argc && name == "--only") {
+      only = argv[++i];
+    } else {
+      fmt::print(stderr, "usage: {} [--seeds N] [--only BUG]\n", argv[0]);
+      return 2;
+    }
   }
   return kvstore::sim::hunt_all(seeds, only);
 }

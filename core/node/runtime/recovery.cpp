@@ -39,9 +39,14 @@ Status read_log(const plugin::LogStore& log, const kvs_log_state& state, raft::R
     Status s = log.read(next, UINT64_MAX, kReadBytes, [&](const kvs_entry& e) {
       Result<raft::Entry> entry = entry_from_abi(e);
       if (!entry) return entry.status();
-      if (entry->id.index.value != next || entry->id.term < out->last().term) {
+      if (entry->id.index.value != next) {
         return Status(Code::kCorrupt, fmt::format("the log has entry {} where {} belongs",
                                                   entry->id.index.value, next));
+      }
+      if (entry->id.term < out->last().term) {
+        return Status(Code::kCorrupt,
+                      fmt::format("entry {} of the log has term {}, but the one before it has {}",
+                                  next, entry->id.term.value, out->last().term.value));
       }
       out->restore(*entry);
       ++next;

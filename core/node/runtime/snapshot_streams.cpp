@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/log.hpp"
+#include "node/outgoing_snapshot.hpp"
 #include "plugin/slice.hpp"
 #include "wire/snapshot_stream.hpp"
 
@@ -122,16 +123,12 @@ Status SnapshotStreams::stream_to(const Outgoing& task, raft::LogId* last) {
   if (!view) return own_state_failed(view.status());
   Result<kv::AppliedMark> mark = (*view)->applied();
   if (!mark) return own_state_failed(mark.status());
-  Result<raft::Configuration> configuration = raft::Configuration::decode(mark->meta);
-  if (!configuration) return own_state_failed(configuration.status());
-  wire::SnapshotHeader header;
-  header.term = task.term.value;
-  header.from = parts_.self.value;
-  header.cluster = parts_.cluster();
-  header.meta = {{{mark->term}, {mark->index}}, std::move(*configuration)};
-  *last = header.meta.last;
+  Result<wire::SnapshotHeader> header =
+      outgoing_header(*mark, task.term, parts_.self, parts_.cluster());
+  if (!header) return own_state_failed(header.status());
+  *last = header->meta.last;
   Result<plugin::TxStream> stream = parts_.transport->stream_open(
-      task.peer.value, wire::encode_snapshot_header(header), 0, parts_.chunk_timeout_ms);
+      task.peer.value, wire::encode_snapshot_header(*header), 0, parts_.chunk_timeout_ms);
   if (!stream) return stream.status();
   Status sent = Status::ok();
   Status written = wire::write_snapshot(**view, [&](Bytes chunk) {

@@ -98,7 +98,7 @@ uint64_t TestDisk::lose_queued() {
 }
 
 void TestDisk::bring_back(Entry entry) {
-  if (entry.id.index != durable_.last().index + 1 || entry.id.term < durable_.last().term) return;
+  if (entry.id.index != durable_.last().index + 1) return;
   durable_.entries.push_back(std::move(entry));
   visible_ = durable_;
 }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "node/outgoing_snapshot.hpp"
 #include "support/sim/sim_node.hpp"
 #include "wire/snapshot_stream.hpp"
 
@@ -70,13 +71,11 @@ void SimNode::send(raft::NodeId peer, raft::Term term) {
     Result<std::unique_ptr<kv::View>> view = store_->open_view();
     KVS_ASSERT(view.is_ok());
     Result<kv::AppliedMark> mark = (*view)->applied();
-    Result<raft::Configuration> configuration = raft::Configuration::decode(mark->meta);
-    KVS_ASSERT(configuration.is_ok());
-    wire::SnapshotHeader header;
-    header.term = term.value;
-    header.from = id_.value;
-    header.cluster = cluster_;
-    header.meta = {{{mark->term}, {mark->index}}, std::move(*configuration)};
+    Result<wire::SnapshotHeader> header = node::outgoing_header(*mark, term, id_, cluster_);
+    if (!header) {
+      KVS_ASSERT(header.status().code() == Code::kNotLeader);
+      return enter_later(0, [peer](node::Node& n) { n.on_snapshot_sent(peer, false, {}); });
+    }
     std::string bytes;
     Status written = wire::write_snapshot(**view, [&](Bytes chunk) {
       bytes += chunk;
@@ -84,8 +83,8 @@ void SimNode::send(raft::NodeId peer, raft::Term term) {
     });
     KVS_ASSERT(written.is_ok());
     ++streams_;
-    network_->stream(this, peer, wire::encode_snapshot_header(header), std::move(bytes),
-                     [this, life = life_, peer, last = header.meta.last](Status status) {
+    network_->stream(this, peer, wire::encode_snapshot_header(*header), std::move(bytes),
+                     [this, life = life_, peer, last = header->meta.last](Status status) {
                        if (life != life_) return;
                        --streams_;
                        enter_later(0, [peer, last, ok = status.is_ok()](node::Node& n) {
