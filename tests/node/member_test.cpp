@@ -46,6 +46,34 @@ TEST_CASE("a node behind the compacted log gets a snapshot while writes go on") 
   check_everywhere(cluster, "during99", "v");
 }
 
+// The log that the leader keeps for a snapshot's receiver is kept for a bounded time only.
+TEST_CASE("a receiver slower than the log grows gets another snapshot, until it can follow") {
+  SimCluster cluster(25);
+  compact_early(cluster, 3);
+  for (size_t i = 0; i < 3; ++i) cluster[i].config.options.snapshot_hold_ms = 200;
+  REQUIRE(cluster.form(3));
+  size_t behind = *cluster.some_follower();
+  size_t writer = behind == 0 ? 1 : 0;
+  cluster.crash(behind);
+  const std::string value(200, 'v');
+  auto write_for = [&](uint64_t writes) {
+    for (uint64_t i = 0; i < writes; ++i) {
+      REQUIRE(cluster.wait(cluster.put(writer, "k" + std::to_string(i % 40), value)) == Code::kOk);
+      cluster.run_for(5 * kMs);
+    }
+  };
+  write_for(200);
+  cluster.network.faults.stream_us_per_kib = 100 * kMs;  // 8 KiB and more: longer than the hold
+  cluster[behind].start();
+  write_for(1000);
+  CHECK(cluster[behind].snapshots_received() >= 2);
+  const raft::RaftLog& kept = cluster[*cluster.leader()].raft().log();
+  CHECK(cluster[behind].raft().log().last().index < kept.base().index);
+  CHECK(kept.last().index.value - kept.base().index.value < 300);  // of 1,200
+  REQUIRE(cluster.run_until([&] { return cluster.converged(); }));
+  CHECK(cluster.states_agree());
+}
+
 TEST_CASE("an empty joiner of an old cluster starts from a snapshot") {
   SimCluster cluster(22);
   compact_early(cluster, 2);

@@ -8,6 +8,12 @@ namespace {
 
 constexpr uint64_t kReserve = 256 << 20;
 
+// As its disk monitor reports it.
+void set_free(SimCluster& cluster, size_t node, uint64_t bytes) {
+  cluster[node].disk_faults.free_bytes = bytes;
+  cluster.run_for(100 * kMs);
+}
+
 kv::Txn removal(const std::string& key) {
   kv::Txn txn;
   kv::Op op;
@@ -23,7 +29,7 @@ TEST_CASE("the leader's full disk refuses puts, from any node, until there is sp
   const size_t leader = *cluster.leader();
   const size_t follower = *cluster.some_follower();
   REQUIRE(cluster.wait(cluster.put(leader, "k", "v")) == Code::kOk);
-  cluster[leader].node().on_disk_space(kReserve - 1);
+  set_free(cluster, leader, kReserve - 1);
   const raft::Index last = cluster[leader].raft().log().last().index;
   for (size_t i : {leader, follower}) {
     WritePtr refused = cluster.put(i, "k", "w");
@@ -42,9 +48,9 @@ TEST_CASE("the leader's full disk refuses puts, from any node, until there is sp
   CHECK(read->value == "v");
   CHECK(cluster.wait(cluster.propose(follower, removal("k"))) == Code::kOk);
 
-  cluster[leader].node().on_disk_space(kReserve + 1);  // not enough yet
+  set_free(cluster, leader, kReserve + 1);  // not enough yet
   CHECK(cluster.wait(cluster.put(leader, "k", "w")) == Code::kNoSpace);
-  cluster[leader].node().on_disk_space(kReserve + kReserve / 8);
+  set_free(cluster, leader, kReserve + kReserve / 8);
   CHECK(cluster.wait(cluster.put(leader, "k", "w")) == Code::kOk);
 }
 
@@ -53,7 +59,7 @@ TEST_CASE("a follower's full disk refuses puts while the follower is heard") {
   REQUIRE(cluster.form(3));
   const size_t leader = *cluster.leader();
   const size_t follower = *cluster.some_follower();
-  cluster[follower].node().on_disk_space(1);
+  set_free(cluster, follower, 1);
   cluster.run_for(kSecond);
   WritePtr refused = cluster.put(leader, "k", "w");
   CHECK(cluster.wait(refused) == Code::kNoSpace);

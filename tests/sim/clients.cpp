@@ -201,6 +201,7 @@ void Clients::take_write(const CallPtr& call, node::ProposalOutcome& outcome) {
   if (ok != (outcome.committed == node::Committed::kYes))
     checker_->violated("an answer says whether it was done", history::describe(call->op));
   if (!ok) {
+    if (outcome.code == Code::kNoSpace) ++refused_for_space_;
     const bool maybe = outcome.committed == node::Committed::kUnknown;
     return end(call, maybe ? Outcome::kUnknown : Outcome::kNotDone);
   }

@@ -31,6 +31,7 @@ class Clients {
   const history::History& history() const { return history_; }
   uint64_t acknowledged() const { return acknowledged_; }
   uint64_t unknown() const { return unknown_; }
+  uint64_t refused_for_space() const { return refused_for_space_; }
 
   // Shows every end of an operation.
   std::function<void(const history::Operation&)> on_end;
@@ -80,6 +81,7 @@ class Clients {
   bool finishing_ = false;
   uint64_t acknowledged_ = 0;
   uint64_t unknown_ = 0;
+  uint64_t refused_for_space_ = 0;
   history::History history_;
   std::map<std::string, uint64_t> last_version_;  // that any client saw, by key
 };

@@ -9,6 +9,7 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "partition",
     "one-way partition",
     "leader isolated",
+    "its successor lost",
     "ring of majorities",
     "link broken",
     "slow link",
@@ -26,6 +27,7 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "state sync error",
     "disk stalled",
     "slow disk",
+    "disk nearly full",
     "process crash",
     "crash of all",
     "restart",
@@ -45,6 +47,8 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "election won",
     "snapshot installed",
     "state ahead of log",
+    "write refused for space",
+    "states compared",
 };
 
 }  // namespace

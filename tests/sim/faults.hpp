@@ -12,6 +12,7 @@ enum class Fault : uint8_t {
   kPartition,
   kOneWayPartition,
   kIsolateLeader,
+  kSuccessorLost,
   kMajorityRing,
   kBreakLink,
   kSlowLink,
@@ -30,6 +31,7 @@ enum class Fault : uint8_t {
   kSyncError,
   kStall,
   kSlowDisk,
+  kDiskNearlyFull,
   // process
   kCrash,
   kCrashAll,
@@ -53,6 +55,8 @@ enum class Fault : uint8_t {
   kElection,
   kSnapshotInstalled,
   kStateAheadOfLog,
+  kRefusedForSpace,
+  kStatesCompared,
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);

@@ -23,5 +23,6 @@ std::unique_ptr<Invariant> fresh_reads();
 std::unique_ptr<Invariant> bounded_queues();
 std::unique_ptr<Invariant> held_entries_stay();
 std::unique_ptr<Invariant> configuration_follows_log();
+std::unique_ptr<Invariant> nobody_reverted();
 
 }  // namespace kvstore::sim

@@ -22,7 +22,7 @@
 namespace kvstore::sim {
 namespace {
 
-constexpr uint64_t kDefaultSeeds = 1'500;
+constexpr uint64_t kDefaultSeeds = 6'000;
 
 struct Mutant {
   const char* name;

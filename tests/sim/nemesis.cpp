@@ -177,6 +177,7 @@ void Nemesis::act_on_network(size_t i) {
     const size_t leader = cluster_->leader().value_or(i);
     say(Fault::kIsolateLeader, (*cluster_)[leader].name());
     cluster_->isolate(leader);
+    if (plan_.crashes && chance(40)) bring_back_without_successor(leader);
   } else if (dice < 72) {
     say(Fault::kOneWayPartition, (*cluster_)[i].name() + " to " + (*cluster_)[other].name());
     network.cut_one_way(address, (*cluster_)[other].address());
@@ -198,10 +199,22 @@ void Nemesis::act_on_network(size_t i) {
   }
 }
 
+// What the isolated leader wrote alone must not win against what its successor committed, even when
+// the successor is gone at the moment of the return.
+void Nemesis::bring_back_without_successor(size_t isolated) {
+  world_.after(world_.between(300, 3'000) * kMs, [this, isolated] {
+    const std::optional<size_t> successor = cluster_->leader();
+    if (healed_ || !successor || *successor == isolated || (*cluster_)[*successor].paused()) return;
+    say(Fault::kSuccessorLost, (*cluster_)[*successor].name());
+    (*cluster_)[*successor].crash(SimNode::Crash::kProcess);
+    cluster_->network.heal();
+  });
+}
+
 void Nemesis::act_on_disk(size_t i) {
   if (!plan_.disks) return;
   SimNode& node = (*cluster_)[i];
-  switch (world_.below(5)) {
+  switch (world_.below(6)) {
     case 0:
       say(Fault::kWriteError, node.name());
       node.disk_faults.fail_write = true;
@@ -218,11 +231,21 @@ void Nemesis::act_on_disk(size_t i) {
       say(Fault::kStall, node.name());
       node.disk_faults.stalled_until_us = world_.now_us() + world_.between(100, 6'000) * kMs;
       break;
+    case 4:
+      fill_disk(&node);
+      break;
     default:
       say(Fault::kSlowDisk, node.name());
       node.disk_faults.write_max_us = world_.between(30, 300) * kMs;
       break;
   }
+}
+
+void Nemesis::fill_disk(SimNode* node) {
+  say(Fault::kDiskNearlyFull, node->name());
+  node->disk_faults.free_bytes = 0;
+  world_.after(world_.between(100, 3'000) * kMs,
+               [node] { node->disk_faults.free_bytes = DiskFaults().free_bytes; });
 }
 
 void Nemesis::act_on_clock(size_t i) {
@@ -339,6 +362,7 @@ bool Nemesis::settle() {
 }
 
 void Nemesis::heal() {
+  healed_ = true;
   cluster_->network.heal();
   cluster_->network.faults = {};
   for (size_t i = 0; i < cluster_->size(); ++i) {

@@ -39,7 +39,9 @@ class Nemesis {
   void act_on_process(size_t i);
   void act_on_power(size_t i);
   void act_on_network(size_t i);
+  void bring_back_without_successor(size_t isolated);
   void act_on_disk(size_t i);
+  void fill_disk(SimNode* node);
   void act_on_clock(size_t i);
   void act_on_membership(size_t i);
   void add_or_promote(size_t i);
@@ -58,6 +60,7 @@ class Nemesis {
   World& world_;
   const Plan& plan_;
   Coverage* coverage_;
+  bool healed_ = false;
   std::vector<ControlCallPtr> calls_;
   std::optional<size_t> lost_;  // its disk is gone and it was not replaced yet
   enum class Rescue { kNone, kRemove, kAdd } rescue_ = Rescue::kNone;

@@ -7,6 +7,7 @@
 #include "sim/clients.hpp"
 #include "sim/nemesis.hpp"
 #include "sim/plan.hpp"
+#include "sim/state_comparisons.hpp"
 
 namespace kvstore::sim {
 namespace {
@@ -45,7 +46,8 @@ class Runner {
         plan_(Plan::draw(&cluster_)),
         checker_(&cluster_, &result_.coverage),
         clients_(&cluster_, &checker_, plan_.clients, plan_.client_pause_us),
-        nemesis_(&cluster_, &checker_, plan_, &result_.coverage) {
+        nemesis_(&cluster_, &checker_, plan_, &result_.coverage),
+        comparisons_(&cluster_, &checker_, &result_.coverage) {
     result_.plan = plan_.describe();
     if (!options.trace) return;
     nemesis_.on_act = [this](const std::string& line) { sink_.say("FAULT " + line); };
@@ -98,6 +100,7 @@ class Runner {
   void disturb() {
     for (uint64_t step = 0; step < plan_.steps && !checker_.failed(); ++step) {
       nemesis_.act();
+      comparisons_.act();
       cluster_.run_for(cluster_.world.between(kMs, plan_.step_max_us));
     }
   }
@@ -126,6 +129,7 @@ class Runner {
     for (size_t i = 0; i < cluster_.size() && !checker_.failed(); ++i) serve(i);
     if (!checker_.failed() && clients_.acknowledged() == acked)
       return fail("liveness: the cluster serves", "no member answered");
+    if (!checker_.failed()) comparisons_.require_agreement();
     if (!cluster_.run_until([this] { return cluster_.converged(); }, kHealLimitUs))
       return fail("liveness: all nodes converge", standing());
   }
@@ -189,6 +193,7 @@ class Runner {
     result_.coverage.count(Fault::kMessageReordered, counts.reordered);
     result_.coverage.count(Fault::kLaneFull, counts.lane_full);
     result_.coverage.count(Fault::kSnapshotFlipped, counts.streams_flipped);
+    result_.coverage.count(Fault::kRefusedForSpace, clients_.refused_for_space());
     result_.invariant = checker_.invariant();
     result_.what = checker_.what();
     result_.operations = clients_.history().size();
@@ -211,6 +216,7 @@ class Runner {
   Checker checker_;
   Clients clients_;
   Nemesis nemesis_;
+  StateComparisons comparisons_;
 };
 
 }  // namespace

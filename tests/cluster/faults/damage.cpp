@@ -23,6 +23,17 @@ void write_all(const fs::path& file, const std::string& content) {
   if (!out.flush()) throw std::runtime_error("cannot write " + file.string());
 }
 
+constexpr size_t kPage = 4096;  // of SQLite's files, and of most disks
+
+void swap_pages(std::string* content) {
+  // A file of fewer pages is exchanged by thirds.
+  const size_t size = content->size() < 3 * kPage ? content->size() / 3 : kPage;
+  const size_t first = size == 0 ? 0 : content->size() / 3 / size * size;
+  const auto begin = content->begin() + static_cast<std::ptrdiff_t>(first);
+  std::swap_ranges(begin, begin + static_cast<std::ptrdiff_t>(size),
+                   begin + static_cast<std::ptrdiff_t>(size));
+}
+
 }  // namespace
 
 std::string name_of(Damage damage) {
@@ -35,6 +46,8 @@ std::string name_of(Damage damage) {
       return "zero the middle of";
     case Damage::kGarbage:
       return "overwrite the middle of";
+    case Damage::kSwap:
+      return "exchange two pages of";
     case Damage::kEmpty:
       return "empty";
     case Damage::kRemove:
@@ -62,6 +75,9 @@ void inflict(Damage damage, const fs::path& file) {
       break;
     case Damage::kGarbage:
       content.replace(begin, length, pattern(length, 99));
+      break;
+    case Damage::kSwap:
+      swap_pages(&content);
       break;
     default:
       content.clear();

@@ -13,11 +13,13 @@ enum class Damage {
   kTruncate,  // half of it is left
   kZero,      // the middle third is zeros
   kGarbage,   // the middle third is something else
+  kSwap,      // two pages have changed places, each whole (misdirected writes)
   kEmpty,     // nothing is left in it
   kRemove,
 };
 inline constexpr Damage kAllDamage[] = {Damage::kFlip,    Damage::kTruncate, Damage::kZero,
-                                        Damage::kGarbage, Damage::kEmpty,    Damage::kRemove};
+                                        Damage::kGarbage, Damage::kSwap,     Damage::kEmpty,
+                                        Damage::kRemove};
 
 std::string name_of(Damage damage);
 void inflict(Damage damage, const std::filesystem::path& file);

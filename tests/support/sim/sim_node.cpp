@@ -1,8 +1,11 @@
 #include "support/sim/sim_node.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
+#include "kv/command_codec.hpp"
+#include "kv/state_hash.hpp"
 #include "wire/snapshot_stream.hpp"
 
 namespace kvstore::sim {
@@ -240,7 +243,10 @@ void SimNode::enter_later(uint64_t delay_us, Turn turn) {
 void SimNode::schedule_tick() {
   uint64_t tick_us = config.tick_us;
   later(world_->between(tick_us - tick_us / 50, tick_us + tick_us / 50), [this] {
-    enter([](node::Node& n) { n.tick(); });
+    enter([free_bytes = disk_faults.free_bytes](node::Node& n) {
+      n.on_disk_space(free_bytes);
+      n.tick();
+    });
     schedule_tick();
   });
 }
@@ -427,10 +433,7 @@ void SimNode::run_batch(node::ApplyBatch* batch) {
     entries.push_back({e.id.term.value, e.id.index.value, static_cast<kv::LogEntry::Kind>(e.kind),
                        e.data.view()});
   }
-  std::vector<kv::CommandResult> results;
-  Status applied = machine_->apply(entries, &results);
-  KVS_ASSERT(applied.is_ok());
-  remember_state();
+  const std::vector<kv::CommandResult> results = apply_entries(entries);
   for (size_t i = 0; probe != nullptr && i < results.size(); ++i)
     probe->on_applied(*this, batch->entries[i], results[i]);
   if (probe != nullptr) probe->on_state(*this);
@@ -440,8 +443,36 @@ void SimNode::run_batch(node::ApplyBatch* batch) {
   enter_later(report_due_us_ - world_->now_us(),
               [r = report()](node::Node& n) { n.on_applied(r); });
   for (auto& [offset, proposal] : batch->proposals) {
-    complete(std::move(proposal), batch->entries[offset].id, std::move(results[offset]));
+    complete(std::move(proposal), batch->entries[offset].id, results[offset]);
   }
+}
+
+// In one state write, but that one ends at a checkpoint, where the state is hashed.
+std::vector<kv::CommandResult> SimNode::apply_entries(std::span<const kv::LogEntry> entries) {
+  std::vector<kv::CommandResult> results, some;
+  while (!entries.empty()) {
+    const auto checkpoint = std::find_if(entries.begin(), entries.end(), [](const auto& e) {
+      return e.kind == kv::LogEntry::Kind::kCommand && kv::is_checkpoint(e.data);
+    });
+    const bool found = checkpoint != entries.end();
+    const auto count = static_cast<size_t>(checkpoint - entries.begin()) + (found ? 1 : 0);
+    const Status applied = machine_->apply(entries.first(count), &some);
+    KVS_ASSERT(applied.is_ok());
+    remember_state();
+    std::move(some.begin(), some.end(), std::back_inserter(results));
+    entries = entries.subspan(count);
+    if (found) hash_state();
+  }
+  return results;
+}
+
+void SimNode::hash_state() {
+  Result<std::unique_ptr<kv::View>> view = store_->open_view();
+  KVS_ASSERT(view.is_ok());
+  Result<kv::StateHash> hash = kv::hash_state(**view, [] { return false; });
+  KVS_ASSERT(hash.is_ok());
+  enter_later(world_->below(disk_faults.sync_max_us + 1),
+              [h = *hash](node::Node& n) { n.on_state_hash(h); });
 }
 
 // The state is replaced durably; the log follows later, and a crash may come in between.

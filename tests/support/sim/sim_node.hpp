@@ -26,6 +26,7 @@ struct DiskFaults {
   uint64_t apply_max_us = kMs / 2;
   uint64_t sync_max_us = 2 * kMs;
   uint64_t stalled_until_us = 0;  // nothing of the log completes before
+  uint64_t free_bytes = uint64_t{1} << 40;
   // The next operation of this kind fails, which fences the node; its process ends soon after.
   bool fail_write = false;
   bool fail_read = false;
@@ -224,6 +225,8 @@ class SimNode final : public Endpoint,
   void schedule_apply();
   void run_apply();
   void run_batch(node::ApplyBatch* batch);
+  std::vector<kv::CommandResult> apply_entries(std::span<const kv::LogEntry> entries);
+  void hash_state();
   void run_install(Install* install);
   void end_life();
 
