@@ -7,7 +7,7 @@ namespace kvstore::node {
 void CompactionPolicy::on_appended(raft::Index last, uint64_t bytes) {
   total_bytes_ += bytes;
   while (!marks_.empty() && marks_.back().index >= last) marks_.pop_back();  // truncated meanwhile
-  if (marks_.empty() || total_bytes_ - marks_.back().bytes >= kMarkBytes) {
+  if (marks_.empty() || total_bytes_ - marks_.back().bytes >= mark_bytes_) {
     marks_.push_back({last, total_bytes_});
   }
 }
@@ -19,13 +19,19 @@ raft::Index CompactionPolicy::start_of_trailing_bytes(raft::Index first) const {
   return first;
 }
 
-raft::Index CompactionPolicy::upto(const raft::RaftLog& log, raft::Index durable, uint64_t now_ms) {
+void CompactionPolicy::follow(raft::NodeId peer, raft::Index match) {
+  if (auto hold = holds_.find(peer); hold != holds_.end()) {
+    hold->second.from = std::max(hold->second.from, match);
+  }
+}
+
+raft::Index CompactionPolicy::upto(const raft::RaftLog& log, raft::Index durable,
+                                   raft::Index slowest, uint64_t now_ms) {
   raft::Index base = log.base().index;
   raft::Index last = log.last().index;
-  // Whichever tail is shorter is kept: a bound on entries and a bound on bytes.
   raft::Index by_entries =
       last.value > trailing_entries_ ? last - trailing_entries_ : raft::Index{0};
-  raft::Index target = std::max(by_entries, start_of_trailing_bytes(base));
+  raft::Index target = std::max(std::min(by_entries, slowest), start_of_trailing_bytes(base));
   target = std::min(target, durable);
   std::erase_if(holds_, [&](const auto& hold) { return hold.second.until_ms <= now_ms; });
   for (const auto& [peer, hold] : holds_) target = std::min(target, hold.from);

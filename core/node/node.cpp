@@ -72,6 +72,7 @@ void Node::tick() {
   settle_removals();
   check_foreign_claim(now_ms);
   maybe_sync_state(now_ms);
+  if (now_ms - compacted_ms_ >= options_.sync_interval_ms) compact_log();
   maybe_sweep_uploads(now_ms);
 }
 
@@ -95,21 +96,49 @@ void Node::on_state_synced(raft::LogId durable) {
   if (failed()) return;
   sync_running_ = false;
   state_durable_ = std::max(state_durable_, durable);
+  compact_log();
+}
+
+// After each sync of the state, and now and then without one: what is kept for others changes, too.
+void Node::compact_log() {
+  compacted_ms_ = ports_.clock->now_ms();
   if (install_decided_) return;  // the log is about to be replaced
   // The report of the sync can overtake that of the entries which it covers, and entries can be
   // applied before they are on this node's own disk (a quorum of others has them).
   raft::Index droppable =
       std::min({state_durable_.index, raft_->applied_index(), raft_->durable_index()});
-  raft::Index upto = compaction_.upto(raft_->log(), droppable, ports_.clock->now_ms());
+  const raft::Index slowest = follow_peers();
+  raft::Index upto = compaction_.upto(raft_->log(), droppable, slowest, ports_.clock->now_ms());
   if (upto <= raft_->log().base().index) return;
   raft::LogId id{*raft_->log().term_at(upto), upto};
   step(raft::LogCompacted{upto});
   ports_.log->compact(id);
 }
 
+// Tells the compaction where the peers are; the smallest match of those that take part.
+raft::Index Node::follow_peers() {
+  const std::vector<raft::PeerStatus> peers = raft_->peers();
+  if (peers.empty()) compaction_.release_all();
+  raft::Index slowest = raft_->log().last().index;
+  for (const raft::PeerStatus& peer : peers) {
+    compaction_.follow(peer.id, peer.match);
+    if (peer.state == raft::PeerStatus::State::kSnapshot) continue;
+    if (peer.recently_active && !peer.reverted) {
+      slowest = std::min(slowest, peer.match);
+    } else {
+      compaction_.release(peer.id);
+    }
+  }
+  return slowest;
+}
+
 void Node::on_snapshot_sent(raft::NodeId peer, bool ok, raft::LogId last) {
-  compaction_.release(peer);
-  if (ok) ++counters_.snapshots_sent;
+  if (ok) {
+    ++counters_.snapshots_sent;
+    compaction_.hold(peer, last.index, ports_.clock->now_ms() + options_.snapshot_hold_ms);
+  } else {
+    compaction_.release(peer);
+  }
   step(raft::SnapshotSent{peer, ok, last});
 }
 

@@ -132,6 +132,8 @@ class Node {
   bool carry_out();
   void send_messages(std::vector<raft::Message> messages);
   void apply(std::vector<raft::Entry> committed);
+  void compact_log();
+  raft::Index follow_peers();
   void send_snapshot(raft::NodeId peer);
   void on_role_changed();
   void on_configuration_changed();
@@ -216,6 +218,7 @@ class Node {
   std::vector<raft::NodeId> unreachable_;  // to be told to raft at the next flush
 
   bool sync_running_ = false;
+  uint64_t compacted_ms_ = 0;  // when the log was last compacted as far as possible
   uint64_t last_sync_ms_ = 0;
   uint64_t unsynced_bytes_ = 0;
   raft::Index synced_index_;

@@ -220,6 +220,16 @@ Status SafeEnv::RenameFile(const std::string& from, const std::string& to) {
   return status.ok() ? sync_parent_dir(to) : status;
 }
 
+// When the switch to a new list was made, but not made durable, LevelDB gives up and removes the
+// list: whichever of the two CURRENT names after a crash must be there.
+Status SafeEnv::RemoveFile(const std::string& name) {
+  if (is_manifest(name)) {
+    const std::optional<std::string> current = sdk::read_small_file(parent_of(name) + "/CURRENT");
+    if (current == leaf_of(name) + "\n") return Status::IOError(name, "in use by CURRENT");
+  }
+  return target()->RemoveFile(name);
+}
+
 Status SafeEnv::sync_current_wal() {
   std::string name;
   {

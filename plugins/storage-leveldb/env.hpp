@@ -41,6 +41,7 @@ class SafeEnv : public leveldb::EnvWrapper {
 
   leveldb::Status NewWritableFile(const std::string& name, leveldb::WritableFile** result) override;
   leveldb::Status RenameFile(const std::string& from, const std::string& to) override;
+  leveldb::Status RemoveFile(const std::string& name) override;
   void Schedule(void (*function)(void*), void* arg) override;
 
   // LevelDB does not notice that a write-ahead file has gone, nor that its list of tables

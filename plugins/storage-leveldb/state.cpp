@@ -162,10 +162,13 @@ void State::commit(std::shared_ptr<Generation> next, const kvs_applied& applied)
   kvs_status status =
       latch_->write(nullptr, [&] { generations_.set_current(next->dir().number()); });
   if (status != KVS_OK) latch_->check();
-  std::lock_guard lock(mutex_);
-  current_->dir().discard();
-  current_ = std::move(next);
-  applied_ = applied.at;
+  {
+    std::lock_guard lock(mutex_);
+    current_->dir().discard();
+    current_.swap(next);
+    applied_ = applied.at;
+  }
+  // Without a view on it the old generation is removed here, while nobody waits.
 }
 
 // ---- views

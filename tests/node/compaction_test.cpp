@@ -19,7 +19,7 @@ raft::RaftLog log_of(uint64_t entries) {
 
 raft::Index upto(CompactionPolicy& policy, const raft::RaftLog& log, uint64_t durable,
                  uint64_t now_ms = 0) {
-  return policy.upto(log, {durable}, now_ms);
+  return policy.upto(log, {durable}, log.last().index, now_ms);
 }
 
 TEST_CASE("a tail of entries stays, and all that is not durable") {
@@ -52,6 +52,30 @@ TEST_CASE("what a stream to a peer will need is held until it ends or is too old
   CHECK(upto(policy, log, 100, 500) == raft::Index{40});
   policy.release({1});
   CHECK(upto(policy, log, 100, 500) == raft::Index{100});
+}
+
+TEST_CASE("what a receiver has taken is not held any more") {
+  raft::RaftLog log = log_of(100);
+  CompactionPolicy policy(0, 1 << 30);
+  policy.hold({1}, {40}, 1'000);
+  policy.follow({1}, {30});
+  CHECK(upto(policy, log, 100) == raft::Index{40});
+  policy.follow({1}, {70});
+  policy.follow({2}, {10});
+  CHECK(upto(policy, log, 100) == raft::Index{70});
+  policy.release_all();
+  CHECK(upto(policy, log, 100) == raft::Index{100});
+}
+
+TEST_CASE("a peer that takes part finds what it lacks, up to a number of bytes") {
+  raft::RaftLog log = log_of(100);
+  CompactionPolicy policy(20, 10 << 20);
+  for (uint64_t i = 1; i <= 100; ++i) policy.on_appended({i}, 256 << 10);
+  const raft::Index bounded = policy.upto(log, {100}, {1}, 0);
+  CHECK(bounded >= raft::Index{55});
+  CHECK(bounded <= raft::Index{62});
+  CHECK(policy.upto(log, {100}, {70}, 0) == raft::Index{70});
+  CHECK(policy.upto(log, {100}, {90}, 0) == raft::Index{80});
 }
 
 TEST_CASE("a truncated log does not confuse the count of bytes") {

@@ -46,6 +46,38 @@ TEST_CASE("a node behind the compacted log gets a snapshot while writes go on") 
   check_everywhere(cluster, "during99", "v");
 }
 
+TEST_CASE("one snapshot is enough, however long it takes and however much is written meanwhile") {
+  SimCluster cluster(26);
+  compact_early(cluster, 3);
+  for (size_t i = 0; i < 3; ++i) {
+    cluster[i].config.options.trailing_bytes = 1'000;
+    cluster[i].config.options.raft.append_bytes_max = 600;
+    cluster[i].config.options.raft.inflight_messages_max = 1;
+  }
+  REQUIRE(cluster.form(3));
+  const size_t behind = *cluster.some_follower();
+  const size_t writer = behind == 0 ? 1 : 0;
+  cluster.crash(behind);
+  const std::string value(200, 'v');
+  auto write = [&](uint64_t writes) {
+    for (uint64_t i = 0; i < writes; ++i) {
+      REQUIRE(cluster.wait(cluster.put(writer, "k" + std::to_string(i % 40), value)) == Code::kOk);
+    }
+  };
+  write(200);
+  cluster.network.faults.stream_us_per_kib = 200 * kMs;
+  cluster[behind].start();
+  write(1500);
+  REQUIRE(cluster.run_until([&] { return cluster.converged(); }));
+  CHECK(cluster[behind].snapshots_received() == 1);
+  CHECK(cluster.states_agree());
+  // What was kept for it goes when it has caught up.
+  write(20);
+  cluster.run_for(kSecond);
+  const raft::RaftLog& kept = cluster[*cluster.leader()].raft().log();
+  CHECK(kept.last().index.value - kept.base().index.value < 50);
+}
+
 // The log that the leader keeps for a snapshot's receiver is kept for a bounded time only.
 TEST_CASE("a receiver slower than the log grows gets another snapshot, until it can follow") {
   SimCluster cluster(25);

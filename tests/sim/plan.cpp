@@ -28,6 +28,7 @@ void draw_families(World& world, Plan* plan) {
 void draw_options(World& world, SimConfig* config) {
   node::Options& options = config->options;
   options.trailing_entries = world.below(world.chance(50) ? 8 : 40);
+  options.trailing_bytes = world.chance(80) ? world.below(1'000) : 256 << 20;
   options.sync_interval_ms = world.between(30, 600);
   options.sync_bytes = world.chance(30) ? 300 : 64 << 20;
   options.snapshot_hold_ms = world.chance(30) ? 100 : 600'000;

@@ -1,5 +1,7 @@
 #include "node/runtime/damage_mark.hpp"
 
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
@@ -19,8 +21,12 @@ void mark_damaged(const std::string& data_dir, const Status& why) {
 }
 
 Status check_not_damaged(const std::string& data_dir) {
+  errno = 0;
   std::ifstream in(data_dir + "/" + kName);
-  if (!in.is_open()) return Status::ok();
+  if (!in.is_open()) {
+    if (errno == ENOENT) return Status::ok();
+    return {Code::kIo, fmt::format("cannot read {}/{}: {}", data_dir, kName, std::strerror(errno))};
+  }
   std::string why(std::istreambuf_iterator<char>(in), {});
   while (!why.empty() && why.back() == '\n') why.pop_back();
   return {Code::kCorrupt,

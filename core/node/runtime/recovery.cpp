@@ -27,11 +27,12 @@ Status reset_to_applied(plugin::LogStore* log, kvs_log_state* state, raft::LogId
   return log->write(KVS_LOG_SET_HARD_STATE | KVS_LOG_SYNC, state->hard, 0, {});
 }
 
-bool holds(const plugin::LogStore& log, const kvs_log_state& state, raft::LogId id) {
+Result<bool> holds(const plugin::LogStore& log, const kvs_log_state& state, raft::LogId id) {
   if (id.index == raft::Index{0} && state.base.index == 0) return true;
   if (id.index.value < state.base.index || id.index.value > state.last.index) return false;
   Result<uint64_t> term = log.term(id.index.value);
-  return term && *term == id.term.value;
+  if (!term) return term.status();  // not to be taken for a log that has less
+  return *term == id.term.value;
 }
 
 Status read_log(const plugin::LogStore& log, const kvs_log_state& state, raft::RaftLog* out) {
@@ -112,7 +113,9 @@ Result<raft::Restored> recover(plugin::LogStore* log, StateAdapter* state, uint6
             "this node's votes; remove this node, empty its data directory and add it again",
             mark->index));
   }
-  if (!holds(*log, log_state, out.applied)) {
+  Result<bool> fits = holds(*log, log_state, out.applied);
+  if (!fits) return fits.status();
+  if (!*fits) {
     if (Status s = reset_to_applied(log, &log_state, out.applied); !s) return s;
   }
   out.hard_state = {{log_state.hard.term}, {log_state.hard.voted_for}, {log_state.hard.commit}};

@@ -54,6 +54,11 @@ class Feed final : public BodyFeed {
   std::string text_;
 };
 
+uint64_t idle_slice_ms(const Config& config) {
+  return std::min(
+      {ConnectionSet::kIdleSliceMs, config.keep_alive_timeout_ms, config.header_timeout_ms});
+}
+
 }  // namespace
 
 Connection::Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set,
@@ -99,8 +104,7 @@ void Connection::stop() {
 
 void Connection::serve() {
   const Config& config = service_->config();
-  io_.set_idle_slice(std::min(
-      {ConnectionSet::kIdleSliceMs, config.keep_alive_timeout_ms, config.header_timeout_ms}));
+  io_.set_idle_slice(idle_slice_ms(config));
   while (!stopping() && wait_for_request() && read_head() && serve_request()) first_ = false;
 }
 
@@ -112,13 +116,16 @@ bool Connection::may_leave_thread() const {
 bool Connection::wait_for_request() {
   const Config& config = service_->config();
   const uint64_t patience_ms = first_ ? config.header_timeout_ms : config.keep_alive_timeout_ms;
-  for (uint64_t waited_ms = 0; input_.empty(); waited_ms += ConnectionSet::kIdleSliceMs) {
+  for (uint64_t waited_ms = 0; input_.empty();) {
     if (waited_ms >= patience_ms || stopping()) return false;
     Patience scarce(kScarceIdleMs, UINT64_MAX);
     const bool brief = may_leave_thread();
+    waited_ms += brief ? kScarceIdleMs : idle_slice_ms(config);
     const ClientSocket::Io io = input_.fill([&](char* to, size_t room, size_t* got) {
       return brief ? io_.receive(to, room, got, &scarce) : io_.receive_idle(to, room, got);
     });
+    // Empty lines are no request, and keep no thread.
+    while (input_.view().starts_with("\r\n")) input_.consume(2);
     if (io == ClientSocket::Io::kOk) continue;
     parked_ = io == ClientSocket::Io::kTimeout && may_leave_thread() && !stopping();
     if (parked_ || io != ClientSocket::Io::kTimeout) return false;

@@ -24,6 +24,8 @@ namespace {
 
 constexpr int kEventsAtOnce = 256;
 constexpr int kTickMs = 100;  // how exactly deadlines are kept
+constexpr int kEvictionTries = 16;
+constexpr int kPeeksMax = 8;  // at a client that sends empty lines faster than they are dropped
 constexpr int kPauseStepUs = 5000;
 constexpr uint64_t kAcceptPauseMs = 100;  // after a failed accept, e.g. for want of descriptors
 
@@ -52,6 +54,13 @@ std::string address_of(const Poco::Net::StreamSocket& socket) {
   } catch (const Poco::Exception&) {
     return {};  // the client is gone already
   }
+}
+
+// Empty lines before a request line are no request (RFC 9112, 2.2): how many bytes they are.
+size_t empty_lines(std::string_view bytes) {
+  size_t n = 0;
+  while (bytes.substr(n).starts_with("\r\n")) n += 2;
+  return n;
 }
 
 }  // namespace
@@ -119,7 +128,7 @@ void Lobby::run() {
       } else if (fd == listener_.impl()->sockfd()) {
         accept_all();
       } else if (const auto guest = by_fd_.find(fd); guest != by_fd_.end()) {
-        look(guest->second);
+        stays(guest->second);
       }
     }
     take_parked();
@@ -151,7 +160,7 @@ void Lobby::accept_failed(int why) {
   if (why == EAGAIN || why == EWOULDBLOCK || why == EINTR || stopping_.load()) return;
   host_.log(KVS_LEVEL_WARN, std::string("cannot accept a connection: ") + std::strerror(why));
   // The descriptor of a client that says nothing is of more use to one that does.
-  if ((why == EMFILE || why == ENFILE) && !guests_.empty()) close(guests_.begin(), false);
+  if (why == EMFILE || why == ENFILE) make_room();
   accept_after_ns_ = deadline(kAcceptPauseMs);
 }
 
@@ -177,15 +186,23 @@ bool Lobby::admit(const Poco::Net::StreamSocket& socket) {
     refuse(socket, too_many("max_connections_per_address", limit));
     return false;
   }
-  if (connections_->open() >= config_.max_connections) {
-    if (guests_.empty()) {
-      refuse(socket, too_many("max_connections", config_.max_connections));
-      return false;
-    }
-    close(guests_.begin(), false);
+  if (connections_->open() >= config_.max_connections && !make_room()) {
+    refuse(socket, too_many("max_connections", config_.max_connections));
+    return false;
   }
   connections_->enter(socket.impl()->sockfd(), address);
   return true;
+}
+
+// Closes the guest that has waited longest.  One whose request has come meanwhile is served
+// instead.
+bool Lobby::make_room() {
+  for (int tries = 0; tries < kEvictionTries && !guests_.empty(); ++tries) {
+    if (!stays(guests_.begin())) continue;
+    close(guests_.begin(), false);
+    return true;
+  }
+  return false;
 }
 
 void Lobby::receive(Guest guest) {
@@ -200,30 +217,42 @@ void Lobby::receive(Guest guest) {
   if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &event) != 0) close(place, false);
 }
 
-void Lobby::look(Guests::iterator guest) {
+// Looks at what has come; whether the guest is still one.
+bool Lobby::stays(Guests::iterator guest) {
   bool begun = false, gone = false;
   const bool ready = is_ready(guest->socket, &begun, &gone);
   if (ready) {
     const Poco::Net::StreamSocket socket = guest->socket;
     forget(guest);
     dispatch_(socket);
-  } else if (gone) {
+    return false;
+  }
+  if (gone) {
     close(guest, false);
-  } else if (begun && !guest->begun) {
+    return false;
+  }
+  if (begun && !guest->begun) {
     guest->begun = true;
     guest->until_ns = std::min(guest->until_ns, deadline(config_.header_timeout_ms));
   }
+  return true;
 }
 
 // Ready is also what will be refused: that takes a thread's answer.
 bool Lobby::is_ready(const Poco::Net::StreamSocket& socket, bool* begun, bool* gone) {
   peeked_.resize(config_.max_header_bytes + 1);
-  const ssize_t n =
-      ::recv(socket.impl()->sockfd(), peeked_.data(), peeked_.size(), MSG_PEEK | MSG_DONTWAIT);
-  *gone = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
-  *begun = n > 0;
-  if (n <= 0) return false;
-  const std::string_view bytes(peeked_.data(), static_cast<size_t>(n));
+  const int fd = socket.impl()->sockfd();
+  std::string_view bytes;
+  for (int peeks = 0; bytes.empty(); ++peeks) {
+    const ssize_t n = ::recv(fd, peeked_.data(), peeked_.size(), MSG_PEEK | MSG_DONTWAIT);
+    *gone = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR) || peeks == kPeeksMax;
+    if (n <= 0 || *gone) return false;
+    bytes = std::string_view(peeked_.data(), static_cast<size_t>(n));
+    const size_t empty = empty_lines(bytes);
+    if (empty > 0) static_cast<void>(::recv(fd, nullptr, empty, MSG_TRUNC | MSG_DONTWAIT));
+    bytes.remove_prefix(empty);
+  }
+  *begun = true;
   if (bytes.size() == peeked_.size()) return true;
   size_t checked = 0;
   try {
@@ -237,7 +266,7 @@ void Lobby::close_overdue() {
   const uint64_t now = host_.now_ns();
   for (auto guest = guests_.begin(); guest != guests_.end();) {
     const auto next = std::next(guest);
-    if (now >= guest->until_ns) close(guest, guest->begun);
+    if (now >= guest->until_ns && stays(guest)) close(guest, guest->begun);
     guest = next;
   }
 }

@@ -59,7 +59,8 @@ class Lobby {
   void accepted(Poco::Net::StreamSocket socket);
   bool admit(const Poco::Net::StreamSocket& socket);
   void receive(Guest guest);
-  void look(Guests::iterator guest);
+  bool make_room();
+  bool stays(Guests::iterator guest);
   bool is_ready(const Poco::Net::StreamSocket& socket, bool* begun, bool* gone);
   void close_overdue();
   void close(Guests::iterator guest, bool overdue);

@@ -1,6 +1,7 @@
 #include "front/server.hpp"
 
 #include <chrono>
+#include <thread>
 
 #include <kvstore/sdk/guard.hpp>
 
@@ -20,6 +21,7 @@ constexpr int kThreadsAtStart = 2;
 constexpr int kThreadIdleSeconds = 60;
 // What answers under way at stop() may take before their connections are cut.
 constexpr std::chrono::milliseconds kStopPatience{1000};
+constexpr std::chrono::milliseconds kStopStep{1};
 
 Poco::Net::ServerSocket listen_on(const ListenAddress& address) {
   const std::string text = address.host + ":" + std::to_string(address.port);
@@ -92,6 +94,11 @@ void Server::stop() {
   dispatcher_->stop();
   connections_.stop_all();
   if (!connections_.wait_empty(kStopPatience)) connections_.abort_all();
+  // One call wakes one of Poco's threads that wait for a connection; others would wait on.
+  while (pool_.used() > 0) {
+    dispatcher_->stop();
+    std::this_thread::sleep_for(kStopStep);
+  }
   pool_.joinAll();
 }
 

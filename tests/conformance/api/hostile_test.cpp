@@ -191,6 +191,36 @@ TEST_CASE("a server full of idle clients closes the longest idle one for a new o
   for (auto& client : more) CHECK(client->request("GET", "/livez").status == 200);
 }
 
+TEST_CASE("a client whose request has come is served, not closed for a new one") {
+  ApiFixture f(R"({"threads": 8, "max_connections": 16})");
+  for (int round = 0; round < 8; ++round) {
+    Clients idle;
+    ApiFixture::eventually([&] {  // those of the round before go when the server has seen it
+      idle = connect(f, 16, "");
+      return std::all_of(idle.begin(), idle.end(), [](auto& client) {
+        return client->request("GET", "/livez").status == 200;
+      });
+    });
+    for (auto& client : idle) client->send("GET /livez HTTP/1.1\r\nHost: h\r\n\r\n");
+    Clients more = connect(f, 8, "GET /livez HTTP/1.1\r\nHost: h\r\n\r\n");
+    for (auto& client : idle) REQUIRE(client->receive().status == 200);
+  }
+}
+
+TEST_CASE("empty lines are no requests and keep no threads") {
+  ApiFixture f(R"({"threads": 16, "max_connections": 512})");
+  Clients crowd = connect(f, 300, "\r\n\r\n");
+  for (int round = 0; round < 5; ++round) {
+    for (auto& client : crowd) client->send("\r\n");
+    for (int i = 0; i < 5; ++i) check_serves(f);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  }
+  for (auto& client : crowd) REQUIRE(client->request("GET", "/livez").status == 200);
+  HttpClient polite(f.port);
+  for (int i = 0; i < 3; ++i)
+    CHECK(polite.exchange("\r\n\r\nGET /livez HTTP/1.1\r\nHost: h\r\n\r\n\r\n").status == 200);
+}
+
 TEST_CASE("a flood of connections that come and go") {
   ApiFixture f(kSmallPool);
   for (int round = 0; round < 5; ++round) {

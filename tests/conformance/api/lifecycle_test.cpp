@@ -37,6 +37,23 @@ kvs_status try_open(const std::string& listen, const std::string& config, std::s
 
 }  // namespace
 
+// The threads of Poco's dispatcher wait 10 s for a connection; none may do so at the end.
+TEST_CASE("stop() does not wait for threads without a connection") {
+  int slow = 0;
+  for (int round = 0; round < 50; ++round) {
+    ApiFixture f;
+    std::vector<std::unique_ptr<HttpClient>> clients;
+    for (int i = 0; i < 24; ++i) clients.push_back(std::make_unique<HttpClient>(f.port));
+    for (auto& client : clients)
+      client->send("GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+    CHECK(clients.front()->receive().status == 200);
+    const auto begin = std::chrono::steady_clock::now();
+    f.stop();
+    if (std::chrono::steady_clock::now() - begin > std::chrono::seconds(8)) ++slow;
+  }
+  CHECK(slow == 0);
+}
+
 TEST_CASE("manifest-fields") {
   const kvs_plugin_manifest& m = manifest_under_test();
   CHECK(m.magic == KVS_PLUGIN_MAGIC);

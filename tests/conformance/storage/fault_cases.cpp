@@ -102,6 +102,27 @@ void state_sync_failure(Context& c) {
   KIT_STATUS(KVS_E_IO, state.driver.write({{put("b", "2")}, {1, 2}, "", false}));
 }
 
+// Fails the n-th call of an open: that open may fail, the next one finds everything.
+void open_fault_loop(Context& c) {
+  { MirroredLog(c).append(20, 1); }
+  const LogModel before = LogDriver(c).contents();
+  for (const Plan& plan : kPlans) {
+    uint64_t hits = 1;
+    for (uint64_t n = 1; hits > 0; ++n) {
+      {
+        const Fault fault(c.sub("log"), plan.kind, n, plan.sys_errno, false);
+        kvs_log* log = nullptr;
+        if (open_log(*c.plugin, c.sub("log"), c.config, 0, &log) == KVS_OK)
+          c.plugin->log()->close(log);
+        hits = fault.hits();
+      }
+      const LogModel found = LogDriver(c, "log", 0).contents();
+      const std::string wrong = difference(before, found, before.base.index);
+      KIT_CHECK_MSG(wrong.empty(), "n=" + std::to_string(n) + ": " + wrong);
+    }
+  }
+}
+
 // Fails the n-th call for n = 1, 2, ...: whatever the call belonged to, nothing acknowledged may be
 // lost.
 void log_fault_loop(Context& c) {
@@ -343,6 +364,8 @@ std::vector<Case> fault_cases() {
        state_failure_latches},
       {"state-sync-failure-latches", "A failed sync() is reported and latched.", Needs::kState,
        true, state_sync_failure},
+      {"open-fault-loop", "An open that failed at the n-th call leaves what the next one finds.",
+       Needs::kLog, true, open_fault_loop},
       {"log-fault-loop", "Failing the n-th call loses nothing acknowledged, for many n.",
        Needs::kLog, true, log_fault_loop},
       {"state-fault-loop", "Failing the n-th call leaves the state of some write, for many n.",
