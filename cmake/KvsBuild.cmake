@@ -51,6 +51,13 @@ if(KVS_FUZZ)
   set(KVS_CXX_WARNINGS "")
 endif()
 
+# kvs_unchecked_enums(TARGET): for code of libraries' headers that keeps foreign numbers in enums.
+function(kvs_unchecked_enums target)
+  if(KVS_SANITIZE)
+    target_compile_options(${target} PRIVATE -fno-sanitize=enum)
+  endif()
+endfunction()
+
 # kvs_warnings(TARGET): the project's warnings, as errors.  Not for generated code.
 function(kvs_warnings target)
   target_compile_options(${target} PRIVATE
