@@ -27,6 +27,7 @@ namespace kvstore::host {
 namespace {
 
 constexpr unsigned kStopSecondsMax = 5;
+constexpr unsigned kLastWordsSecondsMax = 1;
 
 int complain(const std::string& message, int exit_code) {
   std::fprintf(stderr, "kvstore-server: %s\n", message.c_str());
@@ -50,15 +51,33 @@ int list_plugins(const Config& config, Services* services) {
   return exit_code;
 }
 
+// The server that stops, for the handler of SIGALRM.
+std::atomic<const node::runtime::Server*> stopping_server{nullptr};
+
+void complain_from_handler(const char* text) {
+  const ssize_t ignored = write(STDERR_FILENO, text, std::strlen(text));
+  static_cast<void>(ignored);
+}
+
+void exit_late(int) {
+  // The disk that stands still may be the one that takes this text: then a second alarm ends it.
+  signal(SIGALRM, [](int) { _exit(1); });
+  alarm(kLastWordsSecondsMax);
+  complain_from_handler("kvstore-server: stopping took too long, exiting; it waited for ");
+  complain_from_handler(stopping_server.load()->stop_step());
+  complain_from_handler("\n");
+  _exit(1);
+}
+
 // Whatever hangs at the end must not keep a supervisor waiting: what was acknowledged is on disk.
-void limit_stop_time() {
-  signal(SIGALRM, [](int) {
-    constexpr char kMessage[] = "kvstore-server: stopping took too long, exiting\n";
-    ssize_t ignored = write(STDERR_FILENO, kMessage, sizeof kMessage - 1);
-    static_cast<void>(ignored);
-    _exit(1);
-  });
+void stop_in_time(node::runtime::Server* server) {
+  stopping_server = server;
+  struct sigaction action {};
+  action.sa_handler = exit_late;
+  action.sa_flags = SA_NODEFER;
+  sigaction(SIGALRM, &action, nullptr);
   alarm(kStopSecondsMax);
+  server->stop();
 }
 
 // Connections and table files need more descriptors than the usual soft limit of 1,024; Linux's
@@ -91,8 +110,7 @@ int serve(node::runtime::ServerOptions options) {
 
   node::runtime::Server server(std::move(options));
   if (Status s = server.start(); !s) {
-    limit_stop_time();
-    server.stop();
+    stop_in_time(&server);
     return complain(s.message(), 1);
   }
   for (const auto& [name, address] : server.api_addresses()) {
@@ -100,8 +118,7 @@ int serve(node::runtime::ServerOptions options) {
             server.raft_address());
   }
   loop.run();
-  limit_stop_time();
-  server.stop();
+  stop_in_time(&server);
   KVS_LOG(kInfo, "server", "stopped");
   return failed ? 1 : 0;
 }

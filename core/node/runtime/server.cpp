@@ -55,6 +55,8 @@ struct Server::Impl : ObserverPort {
   Status start();
   Status start_parts();
   void stop();
+  void drain();
+  void release();
 
   Status load_identity();
   Status check_engines(const IdentityFile& file) const;
@@ -112,6 +114,7 @@ struct Server::Impl : ObserverPort {
   std::vector<std::pair<std::string, std::string>> api_addresses;
   bool threads_running = false;
   std::atomic<bool> failed{false};
+  std::atomic<const char*> stop_step{"its beginning"};
   std::atomic<bool> damaged{false};
 };
 
@@ -438,31 +441,49 @@ void Server::Impl::wait_until(uint64_t limit_ms, const std::function<bool()>& do
   while (!done() && clock.now_ms() < end_ms) std::this_thread::sleep_for(milliseconds(10));
 }
 
+void Server::Impl::drain() {
+  auto may_stop = std::make_shared<std::atomic<bool>>(false);
+  raft_thread.post([this] { node->begin_shutdown(); });
+  wait_until(options.drain_ms, [&] {
+    raft_thread.post([this, may_stop] { *may_stop = node->may_stop(); });
+    return may_stop->load();
+  });
+  raft_thread.post([this] { node->fail(Status(Code::kClosed, "the node is shutting down")); });
+  stop_step = "the end of the requests under way";
+  wait_until(1'000,
+             [this] { return engine->proposals().items() == 0 && engine->reads().items() == 0; });
+}
+
 // The order of abi.md §10: hand over and drain, front ends, transport, threads, then what they
 // stood on.
 void Server::Impl::stop() {
-  if (threads_running) {
-    auto may_stop = std::make_shared<std::atomic<bool>>(false);
-    raft_thread.post([this] { node->begin_shutdown(); });
-    wait_until(options.drain_ms, [&] {
-      raft_thread.post([this, may_stop] { *may_stop = node->may_stop(); });
-      return may_stop->load();
-    });
-    raft_thread.post([this] { node->fail(Status(Code::kClosed, "the node is shutting down")); });
-    wait_until(1'000,
-               [this] { return engine->proposals().items() == 0 && engine->reads().items() == 0; });
-  }
+  stop_step = "the handing over of leadership";
+  if (threads_running) drain();
+  stop_step = "the API plugins";
   for (plugin::Api& api : apis) api.stop();
+  stop_step = "the disk monitor";
   disk_monitor.stop();
+  stop_step = "the transport plugin";
   if (snapshots) snapshots->begin_stop();
   if (transport.is_open()) transport.stop();
+  stop_step = "the snapshot streams";
   if (snapshots) snapshots->stop();
+  stop_step = "the raft thread";
   raft_thread.stop();
+  stop_step = "the apply thread";
   if (apply_thread) apply_thread->stop();
+  stop_step = "the hashing of the state";
   hasher.stop();
+  stop_step = "the log thread";
   if (log_thread) log_thread->stop();
   threads_running = false;
+  release();
+}
+
+void Server::Impl::release() {
+  stop_step = "the end of what the front ends still wait for";
   node.reset();  // ends whatever a stuck thread left over: the front ends must still be there
+  stop_step = "the closing of the API plugins";
   apis.clear();
   snapshots.reset();
   apply_thread.reset();
@@ -471,8 +492,11 @@ void Server::Impl::stop() {
   engine.reset();
   machine.reset();
   adapter.reset();
+  stop_step = "the closing of the transport plugin";
   if (transport.is_open()) transport.close();
+  stop_step = "the closing of the state store";
   state_store.close();
+  stop_step = "the closing of the log store";
   log_store.close();
 }
 
@@ -488,6 +512,10 @@ Status Server::start() {
 
 void Server::stop() {
   impl_->stop();
+}
+
+const char* Server::stop_step() const noexcept {
+  return impl_->stop_step.load();
 }
 
 std::vector<std::pair<std::string, std::string>> Server::api_addresses() const {

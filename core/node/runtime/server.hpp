@@ -74,6 +74,9 @@ class Server {
   // was.
   Status start();
   void stop();
+  // What stop() is doing at the moment, as a text of static storage.  Any thread, also a signal
+  // handler.
+  const char* stop_step() const noexcept;
 
   // After start(): where it listens, by API instance name.
   std::vector<std::pair<std::string, std::string>> api_addresses() const;

@@ -2,6 +2,9 @@
 // place, a full disk is answered and not endured, an old leader never answers from the past.
 // Method: the fault is put on the leader of three real nodes while clients go on; nothing is mended
 // before the promise was seen to hold.
+#include <filesystem>
+#include <functional>
+
 #include <doctest/doctest.h>
 
 #include "faults/fault_cluster.hpp"
@@ -66,6 +69,34 @@ TEST_CASE("a-leader-with-a-stalled-disk-gives-way") {
         CHECK(faults.io(i).waiting() > 0);
         faults.io(i).stall(false);
       });
+}
+
+void stop_with_stalled(FaultCluster& faults, const std::filesystem::path& files,
+                       const std::function<void(Node&)>& check_end) {
+  Node& node = faults.node(0);
+  faults.cluster().put("k", "before");
+  faults.allow_end(0);
+  faults.io(0).aim_at(files);
+  faults.io(0).stall(true);
+  (void)node.client(milliseconds(200)).put("stuck", "?");
+  check_end(node);
+  faults.settle();
+  CHECK(faults.cluster().get(node, "k") == "before");
+}
+
+// A supervisor that stops a node whose disk stands still gets its end, and the reason where it can.
+TEST_CASE("a-stop-on-a-stalled-disk-ends-and-says-why") {
+  FaultCluster faults("stalled-stop", {.engines = {"leveldb"}, .network = false});
+  SUBCASE("of the data") {
+    stop_with_stalled(faults, faults.node(0).data_dir() / "", [](Node& node) {
+      CHECK(node.stop() == 1);
+      CHECK(contains(node.log(), "stopping took too long, exiting; it waited for the log thread"));
+    });
+  }
+  SUBCASE("of the data and of the program's own words") {
+    stop_with_stalled(faults, faults.node(0).data_dir().parent_path(),
+                      [](Node& node) { CHECK(node.stop() == 1); });
+  }
 }
 
 TEST_CASE("a-leader-with-a-frozen-file-system-gives-way") {
