@@ -71,6 +71,8 @@ void Node::tick() {
   if (dialing_stale_) refresh_dialing();
   settle_removals();
   check_foreign_claim(now_ms);
+  // A successor that does not answer keeps the place for an election timeout; then another may.
+  if (draining_) hand_leadership_over();
   maybe_sync_state(now_ms);
   if (now_ms - compacted_ms_ >= options_.sync_interval_ms) compact_log();
   maybe_sweep_uploads(now_ms);
@@ -344,9 +346,9 @@ void Node::begin_shutdown() {
   hand_leadership_over();
 }
 
-// To whichever voter is furthest; nothing when there is no other.
+// To whichever live voter is furthest; nothing when there is no other, or one is taking over.
 void Node::hand_leadership_over() {
-  if (leads() && raft_->configuration().voter_count() > 1) {
+  if (leads() && !raft_->transferring() && raft_->configuration().voter_count() > 1) {
     step(raft::TransferLeadership{raft::kNoNode});
   }
 }

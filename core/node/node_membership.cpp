@@ -84,7 +84,7 @@ void Node::check_foreign_claim(uint64_t now_ms) {
   if (foreign_.empty()) return;
   if (now_ms < foreign_until_ms_) {
     // Again and again: a transfer may fail, and nothing keeps this node from being elected.
-    if (leads() && !raft_->transferring()) hand_leadership_over();
+    hand_leadership_over();
     return;
   }
   KVS_LOG(kInfo, "node", "no other cluster claimed this node for {} s: serving again",

@@ -184,6 +184,22 @@ TEST_CASE("a node that shuts down hands its leadership over before it goes") {
   for (const WritePtr& write : writes) CHECK(cluster.wait(write) == Code::kOk);
 }
 
+TEST_CASE("a node that shuts down hands its leadership to another when the first does not take it") {
+  for (bool first : {true, false}) {
+    SimCluster cluster(14);
+    REQUIRE(cluster.form(3));
+    const size_t old = *cluster.leader();
+    const size_t frozen = first ? (old == 0 ? 1 : 0) : (old == 2 ? 1 : 2);
+    const size_t live = 3 - old - frozen;
+    CAPTURE(frozen);
+    cluster[frozen].pause();
+    cluster[old].shut_down(10 * kSecond);
+    REQUIRE(cluster.run_until([&] { return cluster[live].raft().leader_ready(); }, 3 * kSecond));
+    cluster[frozen].resume();
+    REQUIRE(cluster.wait(cluster.put(live, "k", "v")) == Code::kOk);
+  }
+}
+
 TEST_CASE("a draining node refuses new requests") {
   SimCluster cluster(11);
   REQUIRE(cluster.form(1));
