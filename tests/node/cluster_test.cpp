@@ -184,7 +184,8 @@ TEST_CASE("a node that shuts down hands its leadership over before it goes") {
   for (const WritePtr& write : writes) CHECK(cluster.wait(write) == Code::kOk);
 }
 
-TEST_CASE("a node that shuts down hands its leadership to another when the first does not take it") {
+TEST_CASE(
+    "a node that shuts down hands its leadership to another when the first does not take it") {
   for (bool first : {true, false}) {
     SimCluster cluster(14);
     REQUIRE(cluster.form(3));
