@@ -13,7 +13,14 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr size_t kTimeOffset = 1;
 constexpr size_t kKindOffset = 9;
-enum : uint8_t { kTxn = 1, kUploadPart = 2, kUploadAbort = 3, kSweepUploads = 4, kCheckpoint = 5 };
+enum : uint8_t {
+  kTxn = 1,
+  kUploadPart = 2,
+  kUploadAbort = 3,
+  kSweepUploads = 4,
+  kCheckpoint = 5,
+  kCompact = 6
+};
 
 constexpr uint32_t kKnownFlags = kOpPrev | kOpKeysOnly | kOpCountOnly | kOpReverse;
 // Fewest bytes that an element of a sequence takes, so that counts cannot drive allocations.
@@ -71,6 +78,11 @@ struct Writer {
     e.u64(sweep.idle_before_ms);
   }
   void operator()(const Checkpoint&) { e.u8(kCheckpoint); }
+  void operator()(const Compact& compact) {
+    e.u8(kCompact);
+    e.u64(compact.revision);
+    e.u64(compact.changes_max);
+  }
 };
 
 // Reads a command's payload.  What a newer version may have added is told apart from damage.
@@ -185,6 +197,12 @@ Result<DecodedCommand> decode_command(Bytes bytes) {
     case kCheckpoint:
       out.command = Checkpoint{};
       break;
+    case kCompact: {
+      Compact& compact = out.command.emplace<Compact>();
+      compact.revision = d.u64();
+      compact.changes_max = d.u64();
+      break;
+    }
     default:
       return Status(Code::kUnsupported, fmt::format("command: kind {} is unknown", kind));
   }

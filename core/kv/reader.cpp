@@ -8,20 +8,10 @@
 #include "kv/record.hpp"
 #include "kv/system_records.hpp"
 #include "kv/validate.hpp"
+#include "kv/versions.hpp"
 
 namespace kvstore::kv {
 namespace {
-
-ItemView to_item(Bytes key, const Record& record, bool keys_only) {
-  return {key,
-          keys_only ? Bytes() : record.value,
-          record.create_revision,
-          record.mod_revision,
-          record.version,
-          record.lease,
-          record.value_bytes,
-          record.in_parts()};
-}
 
 Result<uint64_t> count_items(View& view, const ScanOptions& options) {
   uint64_t count = 0;
@@ -46,11 +36,12 @@ class Page {
   // False ends the scan.
   bool take(Bytes key, Bytes value) {
     auto record = decode_record_of(key, value);
-    if (!record) {
-      bad_ = record.status();
-      return false;
-    }
-    ItemView item = to_item(key, *record, keys_only_);
+    if (record) return take(key, *record);
+    bad_ = record.status();
+    return false;
+  }
+  bool take(Bytes key, const Record& record) {
+    ItemView item = to_item(key, record, keys_only_);
     uint64_t item_bytes = item.key.size() + item.value.size();
     bool full = limit_ != 0 && result_.count == limit_;
     bool heavy = result_.count != 0 && item_bytes > bytes_max_ - std::min(bytes_, bytes_max_);
@@ -83,6 +74,26 @@ class Page {
   Status bad_;
 };
 
+Result<ScanResult> scan_past(View& view, uint64_t at, const KeyInterval& interval, uint32_t flags,
+                             uint64_t limit, uint64_t bytes_max, const ItemSink& sink) {
+  const bool reverse = (flags & kOpReverse) != 0;
+  if ((flags & kOpCountOnly) != 0) {
+    ScanResult result;
+    Status s = walk_versions(view, interval, at, reverse, [&](Bytes, const Record&) {
+      result.count++;
+      return true;
+    });
+    if (!s) return s;
+    return result;
+  }
+  Page page(flags, limit, bytes_max, sink);
+  Status s = walk_versions(view, interval, at, reverse, [&page](Bytes key, const Record& record) {
+    return page.take(key, record);
+  });
+  if (!s) return s;
+  return std::move(page.result());
+}
+
 // Delivers the wanted bytes of a value in parts.
 Status read_parts(View& view, const Record& record, uint64_t offset, uint64_t end,
                   const GetSink& sink) {
@@ -108,16 +119,47 @@ Status read_parts(View& view, const Record& record, uint64_t offset, uint64_t en
 
 }  // namespace
 
+ItemView to_item(Bytes key, const Record& record, bool keys_only) {
+  return {key,
+          keys_only ? Bytes() : record.value,
+          record.create_revision,
+          record.mod_revision,
+          record.version,
+          record.lease,
+          record.value_bytes,
+          record.in_parts()};
+}
+
 Result<uint64_t> read_revision(View& view) {
+  Result<Revisions> revisions = read_revisions(view);
+  if (!revisions) return revisions.status();
+  return revisions->current;
+}
+
+Result<Revisions> read_revisions(View& view) {
   Result<MachineRecord> record = MachineRecord();
   Status s =
       view.get(kSpaceSystem, kMachineKey, [&](Bytes bytes) { record = decode_machine(bytes); });
   if (!s && s.code() != Code::kNotFound) return s;
   if (!record) return record.status();
-  return record->revision;
+  return Revisions{record->revision, record->compacted_revision};
 }
 
-Status read_item(View& view, Bytes key, const ItemSink& sink) {
+Result<uint64_t> resolve_revision(const Revisions& revisions, uint64_t revision) {
+  if (revision > revisions.current)
+    return Status(Code::kInvalid, fmt::format("revision {} does not exist yet: the newest is {}",
+                                              revision, revisions.current));
+  if (revision == 0 || revision == revisions.current) return uint64_t{0};
+  if (revision < revisions.compacted)
+    return Status(Code::kCompacted, fmt::format("revision {} is compacted: the oldest is {}",
+                                                revision, revisions.compacted));
+  return revision;
+}
+
+Status read_item(View& view, uint64_t at, Bytes key, const ItemSink& sink) {
+  if (at != 0)
+    return visit_version(view, key, at,
+                         [&](const Record& record) { sink(to_item(key, record, false)); });
   Status bad;
   Status s = view.get(kSpaceUser, key, [&](Bytes bytes) {
     auto record = decode_record_of(key, bytes);
@@ -129,11 +171,12 @@ Status read_item(View& view, Bytes key, const ItemSink& sink) {
   return s.is_ok() ? bad : s;
 }
 
-Result<ScanResult> scan_items(View& view, const Range& range, uint32_t flags, uint64_t limit,
-                              uint64_t bytes_max, const ItemSink& sink) {
+Result<ScanResult> scan_items(View& view, uint64_t at, const Range& range, uint32_t flags,
+                              uint64_t limit, uint64_t bytes_max, const ItemSink& sink) {
   if (Status s = validate_range(range); !s) return s;
   KeyInterval interval(range);
   if (interval.empty()) return ScanResult();
+  if (at != 0) return scan_past(view, at, interval, flags, limit, bytes_max, sink);
   ScanOptions options;
   options.space = kSpaceUser;
   options.lower = std::move(interval.lower);
@@ -154,23 +197,27 @@ Result<ScanResult> scan_items(View& view, const Range& range, uint32_t flags, ui
   return std::move(page.result());
 }
 
-Status read_value(View& view, Bytes key, uint64_t offset, uint64_t bytes, const GetSink& sink) {
+Status read_value(View& view, uint64_t at, Bytes key, uint64_t offset, uint64_t bytes,
+                  const GetSink& sink) {
   Status bad;
   Record parts;
   uint64_t end = 0;
-  Status s = view.get(kSpaceUser, key, [&](Bytes stored) {
-    auto record = decode_record_of(key, stored);
-    if (!record) {
-      bad = record.status();
-      return;
-    }
-    if (offset >= record->value_bytes || bytes == 0) return;
-    end = offset + std::min(bytes, record->value_bytes - offset);
-    if (record->in_parts())
-      parts = *record;
+  auto take = [&](const Record& record) {
+    if (offset >= record.value_bytes || bytes == 0) return;
+    end = offset + std::min(bytes, record.value_bytes - offset);
+    if (record.in_parts())
+      parts = record;
     else
-      sink(record->value.substr(offset, end - offset));
-  });
+      sink(record.value.substr(offset, end - offset));
+  };
+  Status s =
+      at != 0 ? visit_version(view, key, at, take) : view.get(kSpaceUser, key, [&](Bytes stored) {
+        auto record = decode_record_of(key, stored);
+        if (record)
+          take(*record);
+        else
+          bad = record.status();
+      });
   if (!s) return s;
   if (!bad.is_ok()) return bad;
   return parts.in_parts() ? read_parts(view, parts, offset, end, sink) : Status();

@@ -5,6 +5,7 @@
 #include <functional>
 #include <string>
 
+#include "kv/record.hpp"
 #include "kv/store.hpp"
 #include "kv/types.hpp"
 
@@ -21,6 +22,7 @@ struct ItemView {
   uint64_t value_bytes = 0;
   bool in_parts = false;
 };
+ItemView to_item(Bytes key, const Record& record, bool keys_only);
 // Return false to stop.
 using ItemSink = std::function<bool(const ItemView&)>;
 
@@ -33,17 +35,31 @@ struct ScanResult {
 
 // The view's store revision.
 Result<uint64_t> read_revision(View& view);
+
+// Which revisions of the store the view can show: compacted..current.
+struct Revisions {
+  uint64_t current = 0;
+  uint64_t compacted = 0;
+};
+Result<Revisions> read_revisions(View& view);
+// What the functions below take for a read at this revision, 0 being the newest one.  INVALID for a
+// revision that does not exist yet, COMPACTED, naming the oldest, for one that is given up.
+Result<uint64_t> resolve_revision(const Revisions& revisions, uint64_t revision);
+
+// All read at the revision `at`, which resolve_revision() returned; 0: the newest.
+//
 // NOT_FOUND when absent.
-Status read_item(View& view, Bytes key, const ItemSink& sink);
+Status read_item(View& view, uint64_t at, Bytes key, const ItemSink& sink);
 // Items of the range in key order (or reverse), at most `limit` (0: no limit) and, but for the
 // first, at most bytes_max of keys and values.  flags: kOpKeysOnly, kOpCountOnly (counts the whole
 // range whatever the limits, without calling the sink), kOpReverse.  INVALID for a range that
 // validate_range() refuses.
-Result<ScanResult> scan_items(View& view, const Range& range, uint32_t flags, uint64_t limit,
-                              uint64_t bytes_max, const ItemSink& sink);
+Result<ScanResult> scan_items(View& view, uint64_t at, const Range& range, uint32_t flags,
+                              uint64_t limit, uint64_t bytes_max, const ItemSink& sink);
 // Bytes offset..offset+bytes of the key's value, in pieces of at most kPartBytes; fewer at its end.
 // NOT_FOUND when the key is absent; CORRUPT when a part is missing.
-Status read_value(View& view, Bytes key, uint64_t offset, uint64_t bytes, const GetSink& sink);
+Status read_value(View& view, uint64_t at, Bytes key, uint64_t offset, uint64_t bytes,
+                  const GetSink& sink);
 
 // The bounds [lower, upper) of a range for ScanOptions.  A range whose end is not above its start
 // has no keys: *upper is then not empty and not above *lower.

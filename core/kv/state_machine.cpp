@@ -7,6 +7,7 @@
 #include "base/mutation.hpp"
 #include "kv/batch.hpp"
 #include "kv/command_codec.hpp"
+#include "kv/compactor.hpp"
 #include "kv/txn_executor.hpp"
 #include "kv/uploads.hpp"
 
@@ -33,7 +34,8 @@ Result<MachineRecord> load_machine(View& view) {
 }  // namespace
 
 struct StateMachine::Impl {
-  explicit Impl(Store* opened) : store(opened), batch(opened), txns(&batch, &uploads) {}
+  explicit Impl(Store* opened)
+      : store(opened), batch(opened), txns(&batch, &uploads), compactor(&batch, &uploads) {}
 
   Status load();
   Status apply(std::span<const LogEntry> entries, std::vector<CommandResult>* results);
@@ -56,6 +58,7 @@ struct StateMachine::Impl {
   Batch batch;
   Uploads uploads;
   TxnExecutor txns;
+  Compactor compactor;
   std::vector<Planned> planned;
   std::vector<uint32_t> slots;
   std::vector<uint64_t> lookups;
@@ -146,8 +149,10 @@ Status StateMachine::Impl::apply_command(size_t i, CommandResult* result) {
     uploads.remove(abort->upload_id, &batch.ops());
   } else if (auto* sweep = std::get_if<SweepUploads>(&command)) {
     uploads.sweep(sweep->idle_before_ms, &batch.ops());
+  } else if (auto* compact = std::get_if<Compact>(&command)) {
+    if (Status s = compactor.run(*compact, result); !s) return s;
   } else {
-    static_assert(std::variant_size_v<Command> == 5);  // Checkpoint: nothing to do
+    static_assert(std::variant_size_v<Command> == 6);  // Checkpoint: nothing to do
   }
   machine.newest_time_ms = now_ms;
   return Status();
@@ -168,6 +173,8 @@ Status StateMachine::Impl::apply_all(std::span<const LogEntry> entries,
     }
     result.revision = batch.machine().revision;
     batch.complete(entries[i].term, entries[i].index);
+    if (batch.pending_bytes() < kPendingBytesMax) continue;
+    if (Status s = batch.flush(); !s) return s;
   }
   return batch.finish();
 }
@@ -209,6 +216,9 @@ Status StateMachine::apply(std::span<const LogEntry> entries, std::vector<Comman
 void StateMachine::publish() {
   const MachineRecord& machine = impl_->batch.machine();
   newest_time_ms_.store(machine.newest_time_ms, std::memory_order_release);
+  compacted_revision_.store(machine.compacted_revision, std::memory_order_release);
+  oldest_change_.store(machine.oldest_change, std::memory_order_release);
+  history_bytes_.store(machine.history_bytes, std::memory_order_release);
   open_uploads_.store(impl_->uploads.count(), std::memory_order_release);
   oldest_upload_ms_.store(impl_->uploads.oldest_ms(), std::memory_order_release);
   revision_.store(machine.revision, std::memory_order_release);

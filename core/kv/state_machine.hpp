@@ -45,6 +45,15 @@ class StateMachine {
   uint64_t applied_index() const { return applied_index_.load(std::memory_order_acquire); }
   // Leader time of the newest command applied; never decreases.
   uint64_t newest_time_ms() const { return newest_time_ms_.load(std::memory_order_acquire); }
+  // Revisions from this one on can be read, and what changed above it.
+  uint64_t compacted_revision() const {
+    return compacted_revision_.load(std::memory_order_acquire);
+  }
+  // No change of an older revision is stored: while it is not above compacted_revision(), a Compact
+  // is due.
+  uint64_t oldest_change() const { return oldest_change_.load(std::memory_order_acquire); }
+  // What the history takes, about.
+  uint64_t history_bytes() const { return history_bytes_.load(std::memory_order_acquire); }
   // Uploads not referenced by a value yet, and the oldest of their times (0: none): whether a sweep
   // is due.
   uint64_t open_uploads() const { return open_uploads_.load(std::memory_order_acquire); }
@@ -61,6 +70,9 @@ class StateMachine {
   std::atomic<uint64_t> revision_{0};
   std::atomic<uint64_t> applied_index_{0};
   std::atomic<uint64_t> newest_time_ms_{0};
+  std::atomic<uint64_t> compacted_revision_{0};
+  std::atomic<uint64_t> oldest_change_{1};
+  std::atomic<uint64_t> history_bytes_{0};
   std::atomic<uint64_t> open_uploads_{0};
   std::atomic<uint64_t> oldest_upload_ms_{0};
 };

@@ -40,6 +40,20 @@ using ScanSink = std::function<bool(Bytes key, Bytes value)>;
 using GetSink = std::function<void(Bytes value)>;
 using GetManySink = std::function<void(size_t i, bool found, Bytes value)>;
 
+// Walks the pairs of one space, one at a time; closed before its view.
+class Cursor {
+ public:
+  virtual ~Cursor() = default;
+  // Moves to the next pair, or the first; false at the end.
+  virtual Result<bool> next() = 0;
+  // The pair at which it stands, borrowed until the next call of next() or seek().
+  virtual Bytes key() const = 0;
+  virtual Bytes value() const = 0;
+  // next() then moves to the first pair at or after `key` (in reverse: at or before it) within the
+  // bounds.
+  virtual Status seek(Bytes key) = 0;
+};
+
 // A point-in-time view.  One thread at a time.
 class View {
  public:
@@ -48,6 +62,8 @@ class View {
   // NOT_FOUND without calling the sink when the key is absent.
   virtual Status get(uint32_t space, Bytes key, const GetSink& sink) = 0;
   virtual Status scan(const ScanOptions& options, const ScanSink& sink) = 0;
+  // For walks that jump or run side by side; scan() is cheaper for a plain one.
+  virtual Result<std::unique_ptr<Cursor>> cursor(const ScanOptions& options) = 0;
 };
 
 // The newest state and its one writer.  [apply-thread], but open_view: [any-thread].

@@ -8,7 +8,8 @@
 namespace kvstore::kv {
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kMachineFormat = 2;
+constexpr uint8_t kUploadFormat = 1;
 
 Status corrupt(const char* what) {
   return Status(Code::kCorrupt, what);
@@ -50,26 +51,35 @@ std::string parts_end(uint64_t upload_id) {
 std::string encode_machine(const MachineRecord& record) {
   std::string out;
   Encoder e(&out);
-  e.u8(kFormat);
+  e.u8(kMachineFormat);
   e.u64(record.revision);
   e.u64(record.newest_time_ms);
+  e.u64(record.compacted_revision);
+  e.u64(record.oldest_change);
+  e.u64(record.history_bytes);
   return out;
 }
 
 Result<MachineRecord> decode_machine(Bytes bytes) {
   Decoder d(bytes);
-  if (d.u8() != kFormat) return corrupt("machine record: unknown format");
+  if (d.u8() != kMachineFormat) return corrupt("machine record: unknown format");
   MachineRecord record;
   record.revision = d.u64();
   record.newest_time_ms = d.u64();
+  record.compacted_revision = d.u64();
+  record.oldest_change = d.u64();
+  record.history_bytes = d.u64();
   if (!d.done()) return corrupt("machine record: wrong size");
+  if (record.compacted_revision > record.revision || record.oldest_change == 0 ||
+      record.oldest_change > record.compacted_revision + 1)
+    return corrupt("machine record: impossible revisions");
   return record;
 }
 
 std::string encode_upload(const UploadRecord& record) {
   std::string out;
   Encoder e(&out);
-  e.u8(kFormat);
+  e.u8(kUploadFormat);
   e.varint(record.bytes);
   e.u32(record.parts);
   e.varint(record.last_time_ms);
@@ -78,7 +88,7 @@ std::string encode_upload(const UploadRecord& record) {
 
 Result<UploadRecord> decode_upload(Bytes bytes) {
   Decoder d(bytes);
-  if (d.u8() != kFormat) return corrupt("upload record: unknown format");
+  if (d.u8() != kUploadFormat) return corrupt("upload record: unknown format");
   UploadRecord record;
   record.bytes = d.varint();
   record.parts = d.u32();

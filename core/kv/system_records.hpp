@@ -12,6 +12,10 @@ namespace kvstore::kv {
 struct MachineRecord {
   uint64_t revision = 0;
   uint64_t newest_time_ms = 0;  // of the leaders' times in the log
+  // States of this revision and of later ones can be read; changes up to it are given up.
+  uint64_t compacted_revision = 0;
+  uint64_t oldest_change = 1;  // no change of an older revision is stored
+  uint64_t history_bytes = 0;  // the sum of change_cost() over the stored changes
   bool operator==(const MachineRecord&) const = default;
 };
 inline constexpr Bytes kMachineKey = "machine";

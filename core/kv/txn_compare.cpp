@@ -58,6 +58,9 @@ bool TxnExecutor::compare_all(const std::vector<Compare>& compares, const uint32
 bool TxnExecutor::compare_one(const Compare& compare, uint32_t number, bool* holds) {
   if (number != kNoSlot) {
     const Slot& slot = batch_.slot(number);
+    if (slot.present && compare.target == Compare::Target::kValue) {
+      if (Status s = batch_.load(number); !s) return fail(s);
+    }
     if (slot.present) return compare_present(compare, slot.record, holds);
     *holds = compare.target == Compare::Target::kValue
                  ? compare.op == Compare::Op::kNe

@@ -30,11 +30,23 @@ class TxnExecutor {
   Status run(const Txn& txn, const uint32_t* slots, CommandResult* result);
 
  private:
-  static constexpr uint32_t kNoSlot = UINT32_MAX;
+  static constexpr uint32_t kNoSlot = Batch::kNoSlot;
   struct Undo {
     uint32_t slot;
     bool present;
+    bool pristine;
+    bool deferred;
     Record record;
+  };
+  // A key that the transaction changed, with the version from before the transaction.
+  struct Superseded {
+    uint32_t slot = kNoSlot;    // kNoSlot: a key that only a deleted range names
+    bool present = false;       // there was a version
+    bool from_slot = false;     // its bytes are the slot's `stored`
+    uint64_t before_bytes = 0;  // of parts, besides the record
+    uint64_t before_upload = 0;
+    std::string key;     // without a slot
+    std::string record;  // encoded, unless from_slot
   };
   using Visit = FunctionRef<bool(Bytes key, const Record& record)>;
 
@@ -43,6 +55,7 @@ class TxnExecutor {
   // These return false after fail() or reject().
   bool fail(Status status);
   bool reject(Code code, std::string message);
+  bool reject_changes();
   bool going() const { return failed_.is_ok() && rejected_.is_ok(); }
 
   bool compare_all(const std::vector<Compare>& compares, const uint32_t* slots, bool* holds);
@@ -62,10 +75,12 @@ class TxnExecutor {
   std::vector<const Slot*> changed_slots(const KeyInterval& interval, bool reverse) const;
   bool is_deleted(Bytes key) const;
   bool add_item(Bytes key, const Record& record, uint32_t flags, OpResult* out);
-  void change(uint32_t slot);
+  bool change(uint32_t slot);
+  bool supersede_deleted(Bytes key, const Record& record);
   void release(const Record& record);
 
   void commit();
+  void write_history(uint32_t number, Superseded* superseded);
   void roll_back();
 
   Batch& batch_;
@@ -74,10 +89,13 @@ class TxnExecutor {
   bool changed_ = false;
   uint64_t result_bytes_ = 0;
   size_t ops_begin_ = 0;
+  uint64_t serial_ = 0;  // of the transaction
+  uint64_t history_bytes_ = 0;
   std::vector<Undo> undo_;
+  std::vector<Superseded> superseded_;
   std::vector<KeyInterval> deleted_;
   std::vector<uint64_t> consumed_;  // uploads that became values
-  std::vector<uint64_t> released_;  // values that lost their parts
+  std::vector<uint64_t> released_;  // consumed, and deleted again
   Status failed_;
   Status rejected_;
 };

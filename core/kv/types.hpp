@@ -16,7 +16,9 @@ inline constexpr uint32_t kSpaceUser = 0;    // key -> Record
 inline constexpr uint32_t kSpaceSystem = 1;  // the machine's own data
 inline constexpr uint32_t kSpaceParts =
     2;  // be64(upload id) + be32(part) -> bytes of a large value
-inline constexpr uint32_t kSpaceCount = 3;
+inline constexpr uint32_t kSpaceHistory = 3;  // versions that are not the newest any more
+inline constexpr uint32_t kSpaceChanges = 4;  // revision -> the keys it changed
+inline constexpr uint32_t kSpaceCount = 5;
 
 // The largest value stored in one piece and the size of a large value's parts (the last may be
 // smaller).
@@ -26,6 +28,13 @@ inline constexpr uint64_t kPartBytes = 1 << 20;
 inline constexpr uint64_t kKeyBytesMax = 64 << 10;
 // Uploads that may be open at a time; the first part of one more is answered with BUSY.
 inline constexpr uint64_t kOpenUploadsMax = 4096;
+
+// Keys that one transaction may change, and bytes of keys and values that its deletes of ranges may
+// move into the history; a transaction above is INVALID.  Op::limit deletes a range piece by piece.
+inline constexpr uint64_t kTxnChangesMax = 10'000;
+inline constexpr uint64_t kTxnHistoryBytesMax = 64 << 20;
+// Changes that one Compact may remove.
+inline constexpr uint64_t kCompactChangesMax = 10'000;
 
 struct Range {
   enum class Kind : uint8_t { kKey = 0, kUntil = 1, kPrefix = 2, kFrom = 3, kAll = 4 };
@@ -78,7 +87,9 @@ struct Op {
   std::string value;
   uint64_t upload_id = 0;  // not 0: the value is this complete upload of upload_bytes bytes
   uint64_t upload_bytes = 0;
-  uint64_t limit = 0;  // kGet: items at most; 0: no limit but kResultBytesMax
+  // kGet: items at most; 0: no limit but kResultBytesMax.  kDelete of a range: keys at most, from
+  // its start; 0: no limit but kTxnChangesMax.
+  uint64_t limit = 0;
   bool operator==(const Op&) const = default;
 };
 
@@ -120,7 +131,18 @@ struct Checkpoint {
   bool operator==(const Checkpoint&) const = default;
 };
 
-using Command = std::variant<Txn, UploadPart, UploadAbort, SweepUploads, Checkpoint>;
+// Gives up the history below `revision`: what was superseded or changed up to it.  Removes at most
+// changes_max changes (1..kCompactChangesMax), so that one entry takes a bounded time; the result's
+// only operation has kind kDelete, the number removed, and in `more` whether some are left: then it
+// has to be repeated.  INVALID above the store's revision; an older revision than before only
+// removes what is left.
+struct Compact {
+  uint64_t revision = 0;
+  uint64_t changes_max = 0;
+  bool operator==(const Compact&) const = default;
+};
+
+using Command = std::variant<Txn, UploadPart, UploadAbort, SweepUploads, Checkpoint, Compact>;
 
 struct OpResult {
   Op::Kind kind = Op::Kind::kPut;

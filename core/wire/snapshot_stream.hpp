@@ -30,7 +30,7 @@ Result<SnapshotHeader> decode_snapshot_header(Bytes bytes);
 // A chunk is at most this large, or one pair alone.
 inline constexpr size_t kSnapshotChunkBytes = 256 << 10;
 // The largest pair: the longest key and the largest stored value with what is around them.
-inline constexpr size_t kSnapshotPairBytesMax = (1 << 20) + (128 << 10);
+inline constexpr size_t kSnapshotPairBytesMax = (1 << 20) + (192 << 10);
 
 // Writes all spaces of a view as chunks to `sink`, which may block; its error stops the walk and is
 // returned. The bytes depend only on the content, not on the engine that holds it.

@@ -4,6 +4,7 @@
 #include "../support/memory_store.hpp"
 #include "base/codec.hpp"
 #include "kv/command_codec.hpp"
+#include "kv/history.hpp"
 #include "kv/record.hpp"
 #include "kv/state_machine.hpp"
 #include "kv/system_records.hpp"
@@ -189,7 +190,7 @@ void seed_record(Seeds* out) {
 }
 
 void run_system_record(Bytes input) {
-  switch (take_choice(&input, 3)) {
+  switch (take_choice(&input, 6)) {
     case 0: {
       const auto machine = kv::decode_machine(input);
       if (!machine) return assert_says_why(machine.status());
@@ -203,6 +204,24 @@ void run_system_record(Bytes input) {
       KVS_ASSERT(kv::part_count(upload->bytes) == upload->parts);
       return;
     }
+    case 3: {
+      const auto version = kv::parse_history_key(input);
+      if (!version) return assert_says_why(version.status());
+      KVS_ASSERT(kv::history_key(version->key, version->superseded) == input);
+      return;
+    }
+    case 4: {
+      const auto position = kv::parse_change_key(input);
+      if (!position) return assert_says_why(position.status());
+      KVS_ASSERT(kv::change_key(*position) == input);
+      return;
+    }
+    case 5: {
+      const auto change = kv::decode_change(input);
+      if (!change) return assert_says_why(change.status());
+      KVS_ASSERT(kv::encode_change(*change) == input);
+      return;
+    }
     default: {
       const auto id = kv::parse_upload_key(input);
       if (!id) return assert_says_why(id.status());
@@ -212,9 +231,17 @@ void run_system_record(Bytes input) {
 }
 
 void seed_system_record(Seeds* out) {
-  out->push_back(std::string(1, '\0') + kv::encode_machine({5, 6}));
+  out->push_back(std::string(1, '\0') + kv::encode_machine({5, 6, 4, 3, 2}));
   out->push_back("\1" + kv::encode_upload({(1 << 20) + 1, 2, 12345}));
   out->push_back("\2" + kv::upload_key(0x1122334455667788));
+  out->push_back("\3" + kv::history_key(std::string("a\0b", 3), 77));
+  out->push_back("\4" + kv::change_key({77, 3}));
+  kv::Change change;
+  change.key = "key";
+  change.had_before = change.has_after = true;
+  change.before_bytes = 3 << 20;
+  change.before_upload = 99;
+  out->push_back("\5" + kv::encode_change(change));
 }
 
 constexpr Target kTargets[] = {

@@ -32,6 +32,37 @@ struct MemoryData {
   }
 };
 
+class MemoryCursor final : public kv::Cursor {
+ public:
+  MemoryCursor(const MemoryData::Space* pairs, const kv::ScanOptions& options) : options_(options) {
+    const bool none = !options.upper.empty() && options.lower >= options.upper;
+    begin_ = none ? pairs->end() : pairs->lower_bound(options.lower);
+    end_ = none || options.upper.empty() ? pairs->end() : pairs->lower_bound(options.upper);
+    next_ = options.reverse ? end_ : begin_;
+    pairs_ = pairs;
+  }
+
+  Result<bool> next() override {
+    if (next_ == (options_.reverse ? begin_ : end_)) return false;
+    at_ = options_.reverse ? --next_ : next_++;
+    return true;
+  }
+  Bytes key() const override { return at_->first; }
+  Bytes value() const override { return options_.keys_only ? Bytes() : Bytes(at_->second); }
+  Status seek(Bytes key) override {
+    next_ = options_.reverse ? pairs_->upper_bound(key) : pairs_->lower_bound(key);
+    if (key < options_.lower) next_ = begin_;
+    if (begin_ == end_ || (!options_.upper.empty() && key >= options_.upper)) next_ = end_;
+    return Status();
+  }
+
+ private:
+  using Iterator = MemoryData::Space::const_iterator;
+  kv::ScanOptions options_;
+  const MemoryData::Space* pairs_;
+  Iterator begin_, end_, next_, at_;
+};
+
 class MemoryView final : public kv::View {
  public:
   explicit MemoryView(std::shared_ptr<const MemoryData> data) : data_(std::move(data)) {}
@@ -61,6 +92,11 @@ class MemoryView final : public kv::View {
       while (begin != end && take(*begin)) ++begin;
     }
     return Status();
+  }
+
+  Result<std::unique_ptr<kv::Cursor>> cursor(const kv::ScanOptions& options) override {
+    return std::unique_ptr<kv::Cursor>(
+        std::make_unique<MemoryCursor>(&space_of(options.space), options));
   }
 
  private:

@@ -13,8 +13,10 @@
 struct kvs_reader {
   kvstore::node::runtime::Engine* engine = nullptr;
   std::unique_ptr<kvstore::kv::View> view;
-  uint64_t revision = 0;
-  uint64_t end_ms = 0;  // of the view
+  uint64_t wanted = 0;    // the revision asked for; 0: the newest
+  uint64_t at = 0;        // the same as kv's readers take it
+  uint64_t revision = 0;  // that is read
+  uint64_t end_ms = 0;    // of the view
 };
 
 namespace kvstore::node::runtime {
@@ -30,10 +32,13 @@ Status open_view(kvs_reader* r) {
   }
   Result<std::unique_ptr<kv::View>> view = r->engine->parts().adapter->open_view();
   if (!view) return view.status();
-  Result<uint64_t> revision = kv::read_revision(**view);
-  if (!revision) return revision.status();
+  Result<kv::Revisions> revisions = kv::read_revisions(**view);
+  if (!revisions) return revisions.status();
+  Result<uint64_t> at = kv::resolve_revision(*revisions, r->wanted);
+  if (!at) return at.status();
   r->view = std::move(*view);
-  r->revision = *revision;
+  r->at = *at;
+  r->revision = r->wanted != 0 ? r->wanted : revisions->current;
   r->end_ms = now_ms + r->engine->limits().reader_age_ms_max;
   return Status::ok();
 }
@@ -50,22 +55,43 @@ struct SinkState {
   kvs_status status = KVS_OK;
 };
 
-void complete_read(Engine::Frontend* frontend, const ReadOutcome& outcome, kvs_read_done done,
-                   void* user) {
+// Whether the applied state has this revision.  A compaction may still overtake the read, which the
+// reader's own view then finds.
+Status check_revision(const Engine& engine, uint64_t wanted) {
+  const kv::StateMachine& machine = *engine.parts().machine;
+  return kv::resolve_revision({machine.revision(), machine.compacted_revision()}, wanted).status();
+}
+
+kvs_reader* make_reader(Engine* engine, uint64_t wanted) {
+  auto* reader = new kvs_reader;
+  reader->engine = engine;
+  reader->wanted = wanted;
+  return reader;
+}
+
+void complete_read(Engine::Frontend* frontend, const ReadOutcome& outcome, uint64_t wanted,
+                   kvs_read_done done, void* user) {
   Engine& engine = frontend->engine();
   std::shared_ptr<const NodeView> view = engine.view();
   Code code = outcome.code;
   std::string message = outcome.message;
   kvs_reader* reader = nullptr;
+  if (code == Code::kOk) {
+    Status readable = check_revision(engine, wanted);
+    code = readable.code();
+    message = readable.message();
+  }
   if (code == Code::kOk && !engine.readers().take(0)) {
     code = Code::kBusy;
     message = "too many reads are open";
   } else if (code == Code::kOk) {
-    reader = new kvs_reader;
-    reader->engine = &engine;
+    reader = make_reader(&engine, wanted);
   }
   kvs_result r = make_result(code, message, outcome.at, view.get(), frontend->name());
   r.revision = engine.parts().machine->revision();
+  if (code == Code::kCompacted) {
+    r.compacted_revision = engine.parts().machine->compacted_revision();
+  }
   done(user, &r, reader);
 }
 
@@ -80,21 +106,15 @@ kvs_status engine_read_open(void* ctx, const kvs_call* c, const kvs_read_options
   if (o->consistency > KVS_READ_STALE) {
     return plugin::fill_error(err, Status(Code::kUnsupported, "this consistency is unknown"));
   }
-  if (o->revision != 0) {
-    return plugin::fill_error(
-        err,
-        Status(Code::kUnsupported, "reads at a past revision are not available in this version"));
-  }
   // A lease read is served as a linearizable one, and a staleness bound is met by reading fresh:
   // both are stronger than asked for.
   bool stale = o->consistency == KVS_READ_STALE && o->max_staleness_ms == 0;
   if (stale && engine.parts().machine->revision() >= o->min_revision) {
+    if (Status s = check_revision(engine, o->revision); !s) return plugin::fill_error(err, s);
     if (!engine.readers().take(0)) {
       return plugin::fill_error(err, Status(Code::kBusy, "too many reads are open"));
     }
-    auto* reader = new kvs_reader;
-    reader->engine = &engine;
-    *now = reader;
+    *now = make_reader(&engine, o->revision);
     return KVS_OK;
   }
   if (!engine.reads().take(0)) {
@@ -105,10 +125,11 @@ kvs_status engine_read_open(void* ctx, const kvs_call* c, const kvs_read_options
   read->min_revision = o->min_revision;
   read->deadline_ms = engine.deadline_ms(c);
   read->may_forward = (c->flags & KVS_CALL_NO_FORWARD) == 0;
-  read->done = Completion<ReadOutcome>([frontend, done, user](ReadOutcome&& outcome) {
-    frontend->engine().reads().give_back(0);
-    complete_read(frontend, outcome, done, user);
-  });
+  read->done =
+      Completion<ReadOutcome>([frontend, done, user, wanted = o->revision](ReadOutcome&& outcome) {
+        frontend->engine().reads().give_back(0);
+        complete_read(frontend, outcome, wanted, done, user);
+      });
   engine.parts().raft_thread->read(std::move(read));
   return KVS_OK;
 }
@@ -123,7 +144,7 @@ kvs_status engine_get(kvs_reader* r, const kvs_slice* key, kvs_item_sink sink, v
   Status status = open_view(r);
   SinkState state;
   if (status) {
-    status = kv::read_item(*r->view, plugin::to_bytes(*key), [&](const kv::ItemView& item) {
+    status = kv::read_item(*r->view, r->at, plugin::to_bytes(*key), [&](const kv::ItemView& item) {
       kvs_item out = item_to_abi(item);
       state.status = sink(sctx, &out);
       return state.status == KVS_OK;
@@ -144,12 +165,12 @@ kvs_status engine_scan(kvs_reader* r, const kvs_range* range, uint32_t flags, ui
   if (!bounds) return plugin::fill_error(err, bounds.status());
   if (Status s = open_view(r); !s) return fail_read(r, s, err);
   SinkState state;
-  Result<kv::ScanResult> result =
-      kv::scan_items(*r->view, *bounds, flags, limit, bytes_max, [&](const kv::ItemView& item) {
-        kvs_item out = item_to_abi(item);
-        state.status = sink(sctx, &out);
-        return state.status == KVS_OK;
-      });
+  Result<kv::ScanResult> result = kv::scan_items(*r->view, r->at, *bounds, flags, limit, bytes_max,
+                                                 [&](const kv::ItemView& item) {
+                                                   kvs_item out = item_to_abi(item);
+                                                   state.status = sink(sctx, &out);
+                                                   return state.status == KVS_OK;
+                                                 });
   if (!result) return fail_read(r, result.status(), err);
   if (state.status != KVS_OK) return state.status;
   if (result->more && cursor != nullptr) {
@@ -164,11 +185,12 @@ kvs_status engine_value_read(kvs_reader* r, const kvs_slice* key, uint64_t offse
   Status status = open_view(r);
   SinkState state;
   if (status) {
-    status = kv::read_value(*r->view, plugin::to_bytes(*key), offset, bytes, [&](Bytes piece) {
-      if (state.status != KVS_OK) return;
-      kvs_slice out = plugin::to_slice(piece);
-      state.status = sink(sctx, &out);
-    });
+    status =
+        kv::read_value(*r->view, r->at, plugin::to_bytes(*key), offset, bytes, [&](Bytes piece) {
+          if (state.status != KVS_OK) return;
+          kvs_slice out = plugin::to_slice(piece);
+          state.status = sink(sctx, &out);
+        });
   }
   if (!status) return fail_read(r, status, err);
   return state.status;

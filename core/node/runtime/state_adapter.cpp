@@ -1,5 +1,6 @@
 #include "node/runtime/state_adapter.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -7,6 +8,38 @@
 
 namespace kvstore::node::runtime {
 namespace {
+
+// Takes few pairs at first, since a walk that jumps needs no more, and more as it goes on.
+class CursorAdapter : public kv::Cursor {
+ public:
+  explicit CursorAdapter(plugin::Iterator iterator) : iterator_(std::move(iterator)) {}
+
+  Result<bool> next() override {
+    if (++at_ < count_) return true;
+    Result<size_t> n = iterator_.next(std::span(pairs_).first(wanted_), kCursorBatchBytes);
+    if (!n) return n.status();
+    at_ = 0;
+    count_ = *n;
+    wanted_ = std::min(wanted_ * 2, pairs_.size());
+    return count_ != 0;
+  }
+  Bytes key() const override { return plugin::to_bytes(pairs_[at_].key); }
+  Bytes value() const override { return plugin::to_bytes(pairs_[at_].value); }
+  Status seek(Bytes key) override {
+    at_ = count_ = 0;
+    wanted_ = kFirst;
+    return iterator_.seek(key);
+  }
+
+ private:
+  static constexpr size_t kFirst = 2;
+  static constexpr uint64_t kCursorBatchBytes = 64 << 10;
+  plugin::Iterator iterator_;
+  std::array<kvs_pair, 64> pairs_{};
+  size_t at_ = 0;
+  size_t count_ = 0;
+  size_t wanted_ = kFirst;
+};
 
 class ViewAdapter : public kv::View {
  public:
@@ -25,9 +58,14 @@ class ViewAdapter : public kv::View {
     });
   }
 
+  Result<std::unique_ptr<kv::Cursor>> cursor(const kv::ScanOptions& options) override {
+    Result<plugin::Iterator> iterator = iterate(options);
+    if (!iterator) return iterator.status();
+    return std::unique_ptr<kv::Cursor>(std::make_unique<CursorAdapter>(std::move(*iterator)));
+  }
+
   Status scan(const kv::ScanOptions& options, const kv::ScanSink& sink) override {
-    Result<plugin::Iterator> iterator = view_.iterate(
-        {options.space, options.lower, options.upper, options.reverse, options.keys_only});
+    Result<plugin::Iterator> iterator = iterate(options);
     if (!iterator) return iterator.status();
     std::array<kvs_pair, 128> pairs;
     for (;;) {
@@ -43,6 +81,11 @@ class ViewAdapter : public kv::View {
   }
 
  private:
+  Result<plugin::Iterator> iterate(const kv::ScanOptions& options) {
+    return view_.iterate(
+        {options.space, options.lower, options.upper, options.reverse, options.keys_only});
+  }
+
   static constexpr uint64_t kBatchBytes = 256 << 10;
   plugin::View view_;
 };

@@ -286,7 +286,7 @@ void SimNode::control(node::ControlPtr control) {
 void SimNode::look_up(const std::string& key, const kv::ItemSink& sink) {
   Result<std::unique_ptr<kv::View>> view = store_->open_view();
   KVS_ASSERT(view.is_ok());
-  Status read = kv::read_item(**view, key, sink);
+  Status read = kv::read_item(**view, 0, key, sink);
   KVS_ASSERT(read || read.code() == Code::kNotFound);
 }
 
@@ -299,7 +299,7 @@ std::optional<SimNode::Found> SimNode::find(const std::string& key) {
   if (!found || !found->value.empty()) return found;
   Result<std::unique_ptr<kv::View>> view = store_->open_view();
   Status read =
-      kv::read_value(**view, key, 0, UINT64_MAX, [&](Bytes piece) { found->value += piece; });
+      kv::read_value(**view, 0, key, 0, UINT64_MAX, [&](Bytes piece) { found->value += piece; });
   if (!read) found->value = "(unreadable: " + read.to_string() + ")";
   return found;
 }
@@ -311,7 +311,7 @@ std::vector<std::pair<std::string, SimNode::Found>> SimNode::list(const std::str
   range.kind = kv::Range::Kind::kPrefix;
   range.key = prefix;
   Result<kv::ScanResult> scanned =
-      kv::scan_items(**view, range, 0, 0, UINT64_MAX, [&](const kv::ItemView& item) {
+      kv::scan_items(**view, 0, range, 0, 0, UINT64_MAX, [&](const kv::ItemView& item) {
         items.emplace_back(item.key, Found{std::string(item.value), item.mod_revision});
         return true;
       });

@@ -37,7 +37,8 @@ std::vector<std::string> sample_commands() {
   std::vector<std::string> out;
   for (const Command& command :
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
-        Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{})})
+        Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{}),
+        Command(Compact{123456, 1000})})
     out.push_back(encode_command(command));
   return out;
 }
@@ -71,7 +72,8 @@ std::string reencode_command(Bytes bytes) {
 TEST_CASE("commands survive their encoding") {
   for (const Command& command :
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
-        Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{})}) {
+        Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{}),
+        Command(Compact{123456, 1000})}) {
     auto decoded = decode_command(encode_command(command));
     REQUIRE_MESSAGE(decoded.is_ok(), decoded.status().to_string());
     CHECK(decoded->leader_time_ms == 0);
@@ -214,8 +216,11 @@ TEST_CASE("keys of the machine's own data") {
   CHECK_FALSE(parse_upload_key("Upload/12345678").is_ok());
   UploadRecord upload{kPartBytes + 1, 2, 99};
   CHECK(*decode_upload(encode_upload(upload)) == upload);
-  MachineRecord machine{7, 8};
+  MachineRecord machine{7, 8, 6, 5, 1000};
   CHECK(*decode_machine(encode_machine(machine)) == machine);
+  for (const MachineRecord& impossible :
+       {MachineRecord{7, 8, 8, 5, 0}, MachineRecord{7, 8, 6, 0, 0}, MachineRecord{7, 8, 6, 8, 0}})
+    CHECK(decode_machine(encode_machine(impossible)).status().code() == Code::kCorrupt);
 }
 
 }  // namespace kvstore::kv::test

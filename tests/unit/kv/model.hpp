@@ -1,21 +1,51 @@
 // The state machine once more, written for obviousness: what the random tests compare it with.
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
+#include "kv/history.hpp"
 #include "kv/validate.hpp"
 #include "kv_testing.hpp"
 
 namespace kvstore::kv::test {
 
 struct ModelValue {
-  std::string bytes;  // whole, also of large values
+  std::shared_ptr<const std::string> data = std::make_shared<std::string>();  // whole
+  const std::string& bytes() const { return *data; }
   uint64_t upload_id = 0;
   uint64_t create_revision = 0;
   uint64_t mod_revision = 0;
   uint64_t version = 0;
+};
+
+// One key that a revision changed.
+struct ModelChange {
+  uint64_t revision = 0;
+  std::string key;
+  std::optional<ModelValue> before;
+  bool has_after = false;
+
+  uint64_t cost() const {
+    Change change;
+    change.key = key;
+    change.had_before = before.has_value();
+    if (!before) return change_cost(change);
+    Record record{before->create_revision,
+                  before->mod_revision,
+                  before->version,
+                  0,
+                  before->bytes().size(),
+                  before->upload_id,
+                  before->upload_id == 0 ? Bytes(before->bytes()) : Bytes()};
+    change.before_bytes = encode_record(record).size();
+    if (before->upload_id != 0) change.before_bytes += before->bytes().size();
+    return change_cost(change);
+  }
 };
 
 struct ModelUpload {
@@ -43,13 +73,36 @@ class Model {
       std::erase_if(uploads, [&](const auto& upload) {
         return upload.second.last_time_ms < sweep->idle_before_ms;
       });
+    else if (auto* compact = std::get_if<Compact>(&command))
+      result = apply_compact(*compact);
     result.revision = revision;
+    past.resize(revision + 1, values);
     return result;
   }
 
-  std::map<std::string, ModelValue> values;
+  using Values = std::map<std::string, ModelValue>;
+  Values values;
   std::map<uint64_t, ModelUpload> uploads;
   uint64_t revision = 0;
+  uint64_t compacted = 0;
+  std::deque<ModelChange> changes;        // not removed yet, in order
+  std::vector<Values> past = {Values()};  // by revision; never forgets
+
+  static bool inside(const Range& range, const std::string& key) {
+    switch (range.kind) {
+      case Range::Kind::kKey:
+        return key == range.key;
+      case Range::Kind::kUntil:
+        return key >= range.key && key < range.end;
+      case Range::Kind::kPrefix:
+        return key.substr(0, range.key.size()) == range.key;
+      case Range::Kind::kFrom:
+        return key >= range.key;
+      case Range::Kind::kAll:
+        return true;
+    }
+    return false;
+  }
 
  private:
   struct Refused {
@@ -74,23 +127,31 @@ class Model {
     for (const auto& [key, value] : values) {
       if (value.upload_id == id) return true;
     }
-    return false;
+    return std::any_of(changes.begin(), changes.end(), [id](const ModelChange& change) {
+      return change.before && change.before->upload_id == id;
+    });
   }
 
-  static bool inside(const Range& range, const std::string& key) {
-    switch (range.kind) {
-      case Range::Kind::kKey:
-        return key == range.key;
-      case Range::Kind::kUntil:
-        return key >= range.key && key < range.end;
-      case Range::Kind::kPrefix:
-        return key.substr(0, range.key.size()) == range.key;
-      case Range::Kind::kFrom:
-        return key >= range.key;
-      case Range::Kind::kAll:
-        return true;
+  CommandResult apply_compact(const Compact& compact) {
+    CommandResult result;
+    if (compact.revision > revision || compact.changes_max == 0 ||
+        compact.changes_max > kCompactChangesMax) {
+      result.code = Code::kInvalid;
+      return result;
     }
-    return false;
+    result.succeeded = true;
+    compacted = std::max(compacted, compact.revision);
+    OpResult& out = result.ops.emplace_back();
+    out.kind = Op::Kind::kDelete;
+    while (!changes.empty() && changes.front().revision <= compacted) {
+      if (out.count == compact.changes_max) {
+        out.more = true;
+        break;
+      }
+      out.count++;
+      changes.pop_front();
+    }
+    return result;
   }
 
   template <typename T>
@@ -111,7 +172,7 @@ class Model {
   static bool holds_for(const Compare& c, const ModelValue& value) {
     switch (c.target) {
       case Compare::Target::kValue:
-        return ordered(c.op, value.bytes, c.value);
+        return ordered(c.op, value.bytes(), c.value);
       case Compare::Target::kModRevision:
         return ordered(c.op, value.mod_revision, c.number);
       case Compare::Target::kCreateRevision:
@@ -138,7 +199,10 @@ class Model {
 
   CommandResult apply_txn(const Txn& txn) {
     CommandResult result;
-    Model before = *this;
+    const Values values_before = values;
+    const auto uploads_before = uploads;
+    const uint64_t revision_before = revision;
+    touched_.clear();
     std::optional<Refused> refused;
     if (!validate_txn(txn)) refused = Refused{Code::kInvalid};
     if (!refused) {
@@ -147,14 +211,29 @@ class Model {
       refused = run(result.succeeded ? txn.then_ops : txn.else_ops, &result.ops);
     }
     if (refused) {
-      *this = before;
+      values = values_before;
+      uploads = uploads_before;
+      revision = revision_before;
       result = CommandResult();
       result.code = refused->code;
     }
+    if (!refused) note_changes(values_before);
     for (const auto* ops : {&txn.then_ops, &txn.else_ops}) {
       for (const Op& op : *ops) uploads.erase(op.upload_id);
     }
     return result;
+  }
+
+  void note_changes(const Values& before) {
+    for (const std::string& key : touched_) {
+      ModelChange change{revision, key, std::nullopt, values.count(key) != 0};
+      if (auto it = before.find(key); it != before.end()) change.before = it->second;
+      if (change.before || change.has_after) changes.push_back(std::move(change));
+    }
+  }
+
+  void touch(const std::string& key) {
+    if (std::find(touched_.begin(), touched_.end(), key) == touched_.end()) touched_.push_back(key);
   }
 
   std::optional<Refused> run(const std::vector<Op>& ops, std::vector<OpResult>* results) {
@@ -186,13 +265,15 @@ class Model {
     value.create_revision = it == values.end() ? next : it->second.create_revision;
     value.version = it == values.end() ? 1 : it->second.version + 1;
     value.mod_revision = next;
-    value.bytes = op.value;
+    std::string bytes = op.value;
     value.upload_id = op.upload_id;
     if (op.upload_id != 0) {
-      for (const std::string& part : uploads[op.upload_id].parts) value.bytes += part;
+      for (const std::string& part : uploads[op.upload_id].parts) bytes += part;
       uploads.erase(op.upload_id);
     }
+    value.data = std::make_shared<std::string>(std::move(bytes));
     values[op.range.key] = value;
+    touch(op.range.key);
     result->count = 1;
     revision = next;
   }
@@ -203,7 +284,12 @@ class Model {
         ++it;
         continue;
       }
+      if (op.range.kind != Range::Kind::kKey && op.limit != 0 && result->count == op.limit) {
+        result->more = true;
+        break;
+      }
       if ((op.flags & kOpPrev) != 0) result->items.push_back(item(it->first, it->second, op.flags));
+      touch(it->first);
       it = values.erase(it);
       result->count++;
       revision = next;
@@ -226,13 +312,17 @@ class Model {
     if (!count_only) result->items = items;
   }
 
+ public:
   static Item item(const std::string& key, const ModelValue& value, uint32_t flags) {
     bool bytes = value.upload_id == 0 && (flags & kOpKeysOnly) == 0;
-    return {key, bytes ? value.bytes : "", value.create_revision, value.mod_revision, value.version,
-            0,   value.bytes.size()};
+    return {
+        key, bytes ? value.bytes() : "", value.create_revision, value.mod_revision, value.version,
+        0,   value.bytes().size()};
   }
 
+ private:
   uint64_t now_ms_ = 0;
+  std::vector<std::string> touched_;  // by the transaction, in order of the first time
 };
 
 }  // namespace kvstore::kv::test

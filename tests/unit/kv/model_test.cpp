@@ -1,11 +1,13 @@
 // Goal: whatever commands come, in whatever batches, the machine does what the data model says.
-// Method: random commands over few keys and uploads, so that they meet; a simple model gives the
-// expected results and content; the same log cut into other batches must leave the same bytes in
-// the store.  KVS_SEED=n runs one seed alone.
+// Method: random commands over few keys and uploads, so that they meet; a simple model that never
+// forgets gives the expected results, content, past and changes; the same log cut into other
+// batches must leave the same bytes in the store.  KVS_SEED=n runs one seed alone.
 #include "model.hpp"
 
 #include <cstdlib>
 #include <random>
+
+#include "history_checks.hpp"
 
 namespace kvstore::kv::test {
 namespace {
@@ -29,7 +31,10 @@ class Generator {
         return {part(), time};
       case 3:
         return {below(2) == 0 ? Command(UploadAbort{id()}) : Command(SweepUploads{sweep()}), time};
+      case 4:
+        return {Compact{below(2 + transactions_ / 2), below(20) == 0 ? 0 : 1 + below(9)}, time};
       default:
+        transactions_++;
         return {transaction(), time};
     }
   }
@@ -48,7 +53,7 @@ class Generator {
   UploadPart part() {
     uint64_t upload = id();
     uint64_t& sent = sent_[upload];
-    if (below(25) == 0 && large_ < kLargeMax) {
+    if (below(10) == 0 && large_ < kLargeMax) {
       large_++;
       sent = kPartBytes;
       return upload_part(upload, 0, kPartBytes);
@@ -96,7 +101,10 @@ class Generator {
       return op;
     }
     for (uint32_t flag : {kOpPrev, kOpKeysOnly}) op.flags |= below(3) == 0 ? flag : 0;
-    if (op.kind != Op::Kind::kPut) return op;
+    if (op.kind != Op::Kind::kPut) {
+      op.limit = below(3) == 0 ? 1 + below(3) : 0;
+      return op;
+    }
     if (below(4) == 0) {
       op.upload_id = id();
       op.upload_bytes = below(4) == 0 ? 1 + below(3) : sent_[op.upload_id];
@@ -116,8 +124,9 @@ class Generator {
 
   std::mt19937_64 random_;
   uint64_t time_ms_ = 1;
-  static constexpr int kLargeMax = 3;
+  static constexpr int kLargeMax = 8;
   int large_ = 0;
+  uint64_t transactions_ = 0;
   std::map<uint64_t, uint64_t> sent_;  // by upload: bytes, if all went well
 };
 
@@ -138,9 +147,9 @@ Log encode(const std::vector<TimedCommand>& commands) {
 }
 
 // Applies the log in batches of 1..batch_max entries.
-std::vector<CommandResult> run(Machine& m, const Log& log, size_t batch_max, Generator& cuts) {
+std::vector<CommandResult> run(Machine& m, std::span<const LogEntry> rest, size_t batch_max,
+                               Generator& cuts) {
   std::vector<CommandResult> all, results;
-  std::span<const LogEntry> rest(log.entries);
   while (!rest.empty()) {
     size_t n = std::min<size_t>(rest.size(), 1 + cuts.below(batch_max));
     Status s = m.machine->apply(rest.first(n), &results);
@@ -163,10 +172,22 @@ void check_content(Machine& m, const Model& model) {
     CHECK(item.create_revision == value.create_revision);
     CHECK(item.mod_revision == value.mod_revision);
     std::string bytes = item.value;
-    for (uint32_t i = 0; value.upload_id != 0 && bytes.size() < value.bytes.size(); i++, parts++)
+    for (uint32_t i = 0; value.upload_id != 0 && bytes.size() < value.bytes().size(); i++, parts++)
       bytes += data.spaces[kSpaceParts][part_key(value.upload_id, i)];
-    CHECK((bytes == value.bytes));
+    CHECK((bytes == value.bytes()));
   }
+  uint64_t cost = 0;
+  size_t old_versions = 0;
+  for (const ModelChange& change : model.changes) {
+    cost += change.cost();
+    old_versions += change.before ? 1 : 0;
+    if (change.before && change.before->upload_id != 0)
+      parts += part_count(change.before->bytes().size());
+  }
+  CHECK(data.spaces[kSpaceChanges].size() == model.changes.size());
+  CHECK(data.spaces[kSpaceHistory].size() == old_versions);
+  CHECK(m.machine->history_bytes() == cost);
+  CHECK(m.machine->compacted_revision() == model.compacted);
   uint64_t oldest = 0;
   for (const auto& [id, upload] : model.uploads) {
     for (uint32_t i = 0; i < upload.parts.size(); i++, parts++)
@@ -186,10 +207,14 @@ struct Outcomes {
   int else_branches = 0;
   int limited = 0;
   int large_values = 0;
+  int compacted = 0;
+  PastOutcomes past;
 };
 
 void count(const CommandResult& r, const Command& command, Outcomes* outcomes) {
   outcomes->codes[r.code]++;
+  if (std::holds_alternative<Compact>(command) && r.code == Code::kOk && r.ops[0].count > 0)
+    outcomes->compacted++;
   if (r.code != Code::kOk || !std::holds_alternative<Txn>(command)) return;
   (r.succeeded ? outcomes->then_branches : outcomes->else_branches)++;
   for (const OpResult& op : r.ops) {
@@ -198,30 +223,41 @@ void count(const CommandResult& r, const Command& command, Outcomes* outcomes) {
   }
 }
 
+constexpr size_t kCommands = 400;
+constexpr size_t kChunk = 80;  // after which content and past are compared
+
 void check_seed(uint64_t seed, Outcomes* outcomes) {
   INFO("seed=" << seed);
   Generator generator(seed);
   std::vector<TimedCommand> commands;
-  for (int i = 0; i < 400; i++) commands.push_back(generator.next());
+  for (size_t i = 0; i < kCommands; i++) commands.push_back(generator.next());
   Log log = encode(commands);
 
   Machine reference;
-  std::vector<CommandResult> results = run(reference, log, 16, generator);
+  std::vector<CommandResult> results;
   Model model;
   for (size_t i = 0; i < commands.size(); i++) {
     INFO("entry " << i + 1);
+    if (i % kChunk == 0) {
+      auto chunk = run(reference, std::span(log.entries).subspan(i, kChunk), 16, generator);
+      results.insert(results.end(), chunk.begin(), chunk.end());
+    }
     CommandResult expected = model.apply(commands[i].command, commands[i].time_ms);
     expected.message = results[i].message;
     CHECK(results[i].code == expected.code);
     CHECK((results[i] == expected));
     count(expected, commands[i].command, outcomes);
+    if (i % kChunk == kChunk - 1) {
+      check_content(reference, model);
+      outcomes->past.add(
+          check_past(reference, model, [&](uint64_t n) { return generator.below(n); }));
+    }
   }
-  check_content(reference, model);
 
   for (size_t batch_max : {size_t{1}, size_t{5}, commands.size()}) {
     INFO("batches of up to " << batch_max);
     Machine other;
-    CHECK((run(other, log, batch_max, generator) == results));
+    CHECK((run(other, log.entries, batch_max, generator) == results));
     CHECK((other.store.data().contents() == reference.store.data().contents()));
     CHECK(other.store.data().applied.index == reference.store.data().applied.index);
   }
@@ -235,7 +271,7 @@ TEST_CASE("random logs give the model's results, however they are cut into batch
     check_seed(std::strtoull(seed, nullptr, 10), &outcomes);
     return;
   }
-  for (uint64_t seed = 1; seed <= 60; seed++) check_seed(seed, &outcomes);
+  for (uint64_t seed = 1; seed <= 100; seed++) check_seed(seed, &outcomes);
   for (Code code : {Code::kOk, Code::kInvalid, Code::kNotFound, Code::kConflict}) {
     CAPTURE(code_name(code));
     CHECK(outcomes.codes[code] > 100);
@@ -244,6 +280,11 @@ TEST_CASE("random logs give the model's results, however they are cut into batch
   CHECK(outcomes.else_branches > 1000);
   CHECK(outcomes.limited > 100);
   CHECK(outcomes.large_values > 10);
+  CHECK(outcomes.compacted > 500);
+  CHECK(outcomes.past.reads > 10'000);
+  CHECK(outcomes.past.changes > 5'000);
+  CHECK(outcomes.past.large_reads > 10);
+  CHECK(outcomes.past.refused > 100);
 }
 
 }  // namespace kvstore::kv::test

@@ -18,11 +18,12 @@ Page scan(Machine& m, const Range& range, uint32_t flags = 0, uint64_t limit = 0
           uint64_t bytes_max = 1 << 20) {
   auto view = m.store.open_view();
   Page page;
-  auto result = scan_items(**view, range, flags, limit, bytes_max, [&page](const ItemView& item) {
-    page.keys += item.key;
-    page.values += item.value;
-    return true;
-  });
+  auto result =
+      scan_items(**view, 0, range, flags, limit, bytes_max, [&page](const ItemView& item) {
+        page.keys += item.key;
+        page.values += item.value;
+        return true;
+      });
   REQUIRE_MESSAGE(result.is_ok(), result.status().to_string());
   page.result = *result;
   return page;
@@ -37,7 +38,7 @@ struct Download {
 Download download(Machine& m, const std::string& key, uint64_t offset, uint64_t bytes) {
   auto view = m.store.open_view();
   Download d;
-  d.status = read_value(**view, key, offset, bytes, [&d](Bytes piece) {
+  d.status = read_value(**view, 0, key, offset, bytes, [&d](Bytes piece) {
     d.bytes += piece;
     d.pieces++;
   });
@@ -67,7 +68,7 @@ TEST_CASE("an item is read with all its numbers") {
   m.apply({put("a", "2")});
   auto view = m.store.open_view();
   bool seen = false;
-  Status s = read_item(**view, "a", [&seen](const ItemView& item) {
+  Status s = read_item(**view, 0, "a", [&seen](const ItemView& item) {
     seen = true;
     CHECK(item.key == "a");
     CHECK(item.value == "2");
@@ -85,7 +86,7 @@ TEST_CASE("an item is read with all its numbers") {
     FAIL("delivered an absent key");
     return false;
   };
-  CHECK(read_item(**view, "b", never).code() == Code::kNotFound);
+  CHECK(read_item(**view, 0, "b", never).code() == Code::kNotFound);
 }
 
 TEST_CASE("pages go forward with an inclusive cursor") {
@@ -143,12 +144,12 @@ TEST_CASE("a sink that stops leaves a cursor behind what it took") {
   fill(m);
   auto view = m.store.open_view();
   auto stop = [](const ItemView&) { return false; };
-  auto result = scan_items(**view, all(), 0, 0, 100, stop);
+  auto result = scan_items(**view, 0, all(), 0, 0, 100, stop);
   CHECK(result->count == 1);
   CHECK(result->more);
   CHECK(result->cursor == std::string("a\0", 2));
   CHECK(scan(m, continue_range(all(), result->cursor, false)).keys == "bcd");
-  result = scan_items(**view, all(), kOpReverse, 0, 100, stop);
+  result = scan_items(**view, 0, all(), kOpReverse, 0, 100, stop);
   CHECK(result->cursor == "d");
   CHECK(scan(m, continue_range(all(), result->cursor, true), kOpReverse).keys == "cba");
 }
@@ -158,8 +159,8 @@ TEST_CASE("bad ranges are INVALID, inverted ones empty") {
   fill(m);
   auto view = m.store.open_view();
   auto never = [](const ItemView&) { return false; };
-  CHECK(scan_items(**view, key_range(""), 0, 0, 1, never).status().code() == Code::kInvalid);
-  CHECK(scan_items(**view, until("a", ""), 0, 0, 1, never).status().code() == Code::kInvalid);
+  CHECK(scan_items(**view, 0, key_range(""), 0, 0, 1, never).status().code() == Code::kInvalid);
+  CHECK(scan_items(**view, 0, until("a", ""), 0, 0, 1, never).status().code() == Code::kInvalid);
   CHECK(scan(m, until("c", "a")).keys.empty());
   CHECK(scan(m, until("c", "c"), kOpCountOnly).result.count == 0);
 }
@@ -233,7 +234,7 @@ TEST_CASE("a value in parts is read across them, piece by piece") {
     CHECK((download(m, "big", offset, bytes).bytes == whole.substr(offset, bytes)));
   CHECK(download(m, "big", kBytes, 1).pieces == 0);
   auto view = m.store.open_view();
-  Status s = read_item(**view, "big", [&](const ItemView& item) {
+  Status s = read_item(**view, 0, "big", [&](const ItemView& item) {
     CHECK(item.in_parts);
     CHECK(item.value.empty());
     CHECK(item.value_bytes == kBytes);
@@ -269,8 +270,8 @@ TEST_CASE("a damaged record is CORRUPT for every reader") {
   m.store.replace(data);
   auto view = m.store.open_view();
   auto take = [](const ItemView&) { return true; };
-  CHECK(read_item(**view, "a", take).code() == Code::kCorrupt);
-  CHECK(scan_items(**view, all(), 0, 0, 100, take).status().code() == Code::kCorrupt);
+  CHECK(read_item(**view, 0, "a", take).code() == Code::kCorrupt);
+  CHECK(scan_items(**view, 0, all(), 0, 0, 100, take).status().code() == Code::kCorrupt);
   CHECK(download(m, "a", 0, 1).status.code() == Code::kCorrupt);
 }
 

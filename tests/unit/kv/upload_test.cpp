@@ -1,5 +1,5 @@
-// Goal: large values go in as parts that nobody sees before their transaction, and leave nothing
-// behind when they are replaced, removed, given up or forgotten.
+// Goal: large values go in as parts that nobody sees before their transaction, stay as long as a
+// revision that shows them, and leave nothing behind when they are given up or forgotten.
 // Method: one case per rule; the store's spaces are counted after each step.
 #include "kv_testing.hpp"
 
@@ -116,21 +116,27 @@ TEST_CASE("a refused transaction removes the uploads it names") {
   CHECK_FALSE(m.has("a"));
 }
 
-TEST_CASE("overwriting and deleting a large value removes its parts in the same write") {
+TEST_CASE("parts of a large value go with the last revision that shows it") {
   Machine m;
   for (uint64_t id = 1; id <= 4; id++) upload(m, id);
   m.apply({put_upload("a", 1, kTwoParts), put_upload("b", 2, kTwoParts),
            put_upload("c", 3, kTwoParts)});
-  m.store.write_marks.clear();
-  m.apply({put("a", "small")});
-  CHECK(m.stored_parts(1) == 0);
-  m.apply({put_upload("b", 4, kTwoParts)});
-  CHECK(m.stored_parts(2) == 0);
-  CHECK(m.stored_parts(4) == 2);
-  m.apply({del("b")});
-  CHECK(m.stored_parts(4) == 0);
-  m.apply({del(prefix("c"))});
-  CHECK(m.store.write_marks.size() == 4);
+  m.apply({put("a", "small")});              // 2
+  m.apply({put_upload("b", 4, kTwoParts)});  // 3
+  m.apply({del("b")});                       // 4
+  m.apply({del(prefix("c"))});               // 5
+  CHECK(leftovers(m) == 8);
+  auto compact = [&](uint64_t revision) {
+    m.store.write_marks.clear();
+    CHECK(m.apply(Compact{revision, 100}).code == Code::kOk);
+    CHECK(m.store.write_marks.size() == 1);
+    return std::vector{m.stored_parts(1), m.stored_parts(2), m.stored_parts(3), m.stored_parts(4)};
+  };
+  CHECK(compact(1) == std::vector<size_t>{2, 2, 2, 2});
+  CHECK(compact(2) == std::vector<size_t>{0, 2, 2, 2});
+  CHECK(compact(3) == std::vector<size_t>{0, 0, 2, 2});
+  CHECK(compact(4) == std::vector<size_t>{0, 0, 2, 0});
+  CHECK(compact(5) == std::vector<size_t>{0, 0, 0, 0});
   CHECK(leftovers(m) == 0);
 }
 
@@ -150,6 +156,7 @@ TEST_CASE("the upload with the largest id is removed whole") {
   upload(m, UINT64_MAX);
   m.apply({put_upload("a", UINT64_MAX, kTwoParts)});
   m.apply({del("a")});
+  m.apply(Compact{2, 100});
   CHECK(leftovers(m) == 0);
 }
 
@@ -173,11 +180,12 @@ TEST_CASE("a late first part never reopens an upload that became a value") {
   CHECK(r.message == "the parts of upload 0000000000000005 belong to a value");
   m.apply(SweepUploads{UINT64_MAX});
   CHECK(m.stored_parts(5) == 2);
-  auto same_batch =
-      m.apply(std::vector<Command>{upload_part(6, 0, 7), txn({put_upload("b", 6, 7)}),
-                                   upload_part(6, 0, 7), txn({del("b")}), upload_part(6, 0, 7)});
+  auto same_batch = m.apply(std::vector<Command>{
+      upload_part(6, 0, 7), txn({put_upload("b", 6, 7)}), upload_part(6, 0, 7), txn({del("b")}),
+      upload_part(6, 0, 7), Compact{3, 100}, upload_part(6, 0, 7)});
   CHECK(same_batch[2].code == Code::kConflict);
-  CHECK(same_batch[4].code == Code::kOk);
+  CHECK(same_batch[4].code == Code::kConflict);  // the value that is no more can still be read
+  CHECK(same_batch[6].code == Code::kOk);
   CHECK(m.machine->open_uploads() == 1);
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/codec.hpp"
 #include "base/crc32c.hpp"
+#include "kv/history.hpp"
 #include "mutations.hpp"
 #include "support/memory_store.hpp"
 #include "wire/snapshot_format.hpp"
@@ -205,7 +206,7 @@ TEST_CASE("content that the checksums cannot judge is judged") {
         "snapshot: pairs of space 0 are not in ascending order");
   CHECK(Forger().chunk(1, {"a"}).chunk(0, {"b"}).refusal() ==
         "snapshot: pairs of space 0 are not in ascending order");
-  CHECK(Forger().chunk(3, {"a"}).refusal() == "snapshot: space 3 is unknown");
+  CHECK(Forger().chunk(5, {"a"}).refusal() == "snapshot: space 5 is unknown");
   CHECK(Forger().chunk(0, {}).refusal() == "snapshot: malformed chunk");
   CHECK(Forger().frame(kChunkFrame, "").refusal() == "snapshot: malformed chunk");
   CHECK(Forger().frame(kChunkFrame, std::string("\0\5a", 3)).refusal() ==
@@ -213,7 +214,7 @@ TEST_CASE("content that the checksums cannot judge is judged") {
   CHECK(Forger().frame(3, "").refusal() == "snapshot: frame type 3 is unknown");
   CHECK(Forger().frame(kTrailerFrame, "x").refusal() == "snapshot: a trailer of 1 bytes");
   CHECK(Forger().frame(kChunkFrame, std::string(kChunkBodyBytesMax + 1, 'x')).refusal() ==
-        "snapshot: a chunk of 1179649 bytes, above 1179648");
+        "snapshot: a chunk of 1245185 bytes, above 1245184");
   CHECK(Forger().chunk(0, {"a"}).trailer(2, 1).refusal() ==
         "snapshot: 1 pairs of 1 bytes came, the trailer tells of 2 of 1");
   CHECK(Forger().chunk(0, {"a"}).trailer(1, 2).refusal() ==
@@ -275,6 +276,9 @@ TEST_CASE("the writer stops at its sink's error and refuses a pair above the bou
 TEST_CASE("the longest key with the largest inline value fits a snapshot") {
   Spaces spaces;
   spaces[0][std::string(kv::kKeyBytesMax, 'k')] = std::string(kv::kPartBytes + 64, 'v');
+  spaces[kv::kSpaceHistory][kv::history_key(std::string(kv::kKeyBytesMax, '\0'), UINT64_MAX)] =
+      std::string(kv::kPartBytes + 64, 'v');
+  spaces[kv::kSpaceChanges][kv::change_key({UINT64_MAX, 0})] = std::string(kv::kKeyBytesMax, 'c');
   Received r = read(write(spaces), 4096);
   CHECK(r.status.is_ok());
   CHECK((r.spaces == spaces));
