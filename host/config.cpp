@@ -83,6 +83,7 @@ Config read_config(const Json& document) {
   read_section(document, "state_sync", [&](auto visit) { state_sync_fields(visit, c.state_sync); });
   read_section(document, "limits", [&](auto visit) { limits_fields(visit, c.limits); });
   read_section(document, "snapshot", [&](auto visit) { snapshot_fields(visit, c.snapshot); });
+  read_section(document, "history", [&](auto visit) { history_fields(visit, c.history); });
   return c;
 }
 
@@ -428,6 +429,7 @@ std::string to_json(const Config& config) {
   state_sync_fields(writer(out["state_sync"]), config.state_sync);
   limits_fields(writer(out["limits"]), config.limits);
   snapshot_fields(writer(out["snapshot"]), config.snapshot);
+  history_fields(writer(out["history"]), config.history);
   return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 

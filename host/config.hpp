@@ -69,6 +69,12 @@ struct SnapshotConfig {
   uint64_t finish_timeout_ms = 120'000;
 };
 
+struct HistoryConfig {
+  uint64_t keep_revisions = 10'000;
+  uint64_t keep_ms = 3'600'000;
+  uint64_t bytes_max = 256 << 20;
+};
+
 struct Config {
   std::string node_id;
   std::string cluster_name = "kvstore";
@@ -88,6 +94,7 @@ struct Config {
   StateSyncConfig state_sync;
   LimitsConfig limits;
   SnapshotConfig snapshot;
+  HistoryConfig history;
 
   // Things that work but that an operator should know, one line each.
   std::vector<std::string> warnings;

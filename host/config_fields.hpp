@@ -54,6 +54,13 @@ void snapshot_fields(Visit&& visit, Snapshot& c) {
   visit("finish_timeout_ms", c.finish_timeout_ms);
 }
 
+template <typename Visit, typename History>
+void history_fields(Visit&& visit, History& c) {
+  visit("keep_revisions", c.keep_revisions);
+  visit("keep_ms", c.keep_ms);
+  visit("bytes_max", c.bytes_max);
+}
+
 template <typename Visit, typename Top>
 void top_fields(Visit&& visit, Top& c) {
   visit("node_id", c.node_id);

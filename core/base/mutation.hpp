@@ -46,6 +46,8 @@ enum class Mutation {
   // state machine
   kCompareAlwaysHolds,  // conditions are ignored
   kRevisionPerBatch,    // revisions depend on how entries are cut into batches
+  kHistoryForgotten,    // a version that its own batch replaces is not kept
+  kCompactTooMuch,      // a compaction takes what the oldest revision needs
   kCount,
 };
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/mutation.hpp"
 #include "kv/history.hpp"
 #include "kv/validate.hpp"
 
@@ -316,7 +317,7 @@ void TxnExecutor::write_history(uint32_t number, Superseded* s) {
   ops.push_back(
       {WriteOp::Kind::kPut, kSpaceChanges, change_key({revision_, number}), encode_change(change)});
   batch_.machine().history_bytes += change_cost(change);
-  if (s->present)
+  if (s->present && (s->from_slot || !KVS_MUTATED(kHistoryForgotten)))
     ops.push_back({WriteOp::Kind::kPut, kSpaceHistory, history_key(change.key, revision_),
                    std::move(s->record)});
 }

@@ -25,6 +25,7 @@ Node::Node(Start start, const Ports& ports)
       forwards_(first_number(options_.raft.seed, ports.clock->wall_ms())),
       peers_(ports.transport),
       compaction_(options_.trailing_entries, options_.trailing_bytes),
+      retention_(options_.history),
       applied_(start.applied),
       last_token_(first_number(options_.raft.seed, ports.clock->wall_ms())),
       leader_time_ms_(start.applied.newest_time_ms) {
@@ -34,6 +35,7 @@ Node::Node(Start start, const Ports& ports)
   raft_ = std::make_unique<raft::RaftNode>(options_.raft, std::move(start.restored));
   last_sync_ms_ = ports_.clock->now_ms();
   reads_.on_applied(applied_.index, raft_->term(), applied_.revision);
+  retention_.reset(history_state());
   on_configuration_changed();
   publish_view();
 }
@@ -76,6 +78,7 @@ void Node::tick() {
   maybe_sync_state(now_ms);
   if (now_ms - compacted_ms_ >= options_.sync_interval_ms) compact_log();
   maybe_sweep_uploads(now_ms);
+  maybe_compact_history();
 }
 
 void Node::on_persisted(uint64_t sequence) {
@@ -92,6 +95,8 @@ void Node::on_applied(const AppliedReport& report) {
   applied_ = report;
   step(raft::Applied{report.index});
   reads_.on_applied(report.index, raft_->term(), report.revision);
+  retention_.on_applied(history_state());
+  maybe_compact_history();
 }
 
 void Node::on_state_synced(raft::LogId durable) {
@@ -177,6 +182,7 @@ void Node::on_snapshot_installed(const raft::SnapshotMeta& meta, const AppliedRe
   ++counters_.snapshots_installed;
   proposals_.fail_up_to(meta.last.index);
   applied_ = report;
+  retention_.reset(history_state());
   state_durable_ = meta.last;
   synced_index_ = meta.last.index;
   step(raft::SnapshotInstalled{meta});

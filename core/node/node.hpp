@@ -5,8 +5,8 @@
 // Concurrency: one executor (the raft thread, or the simulator); nothing here locks or blocks.
 // Outline: node.cpp turns events into raft steps and outputs into port calls; node_requests.cpp has
 // proposals, reads and forwarding; node_space.cpp the disk reserve; node_membership.cpp hellos and
-// dialling; node_control.cpp the verbs; node_hash.cpp the comparison of states; node_status.cpp the
-// reports.
+// dialling; node_control.cpp the verbs; node_hash.cpp the comparison of states; node_history.cpp
+// giving up old history; node_status.cpp the reports.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,7 @@
 
 #include "node/compaction.hpp"
 #include "node/forward_table.hpp"
+#include "node/history_retention.hpp"
 #include "node/membership_manager.hpp"
 #include "node/options.hpp"
 #include "node/peer_directory.hpp"
@@ -35,6 +36,9 @@ struct AppliedReport {
   uint64_t newest_time_ms = 0;
   uint64_t open_uploads = 0;
   uint64_t oldest_upload_ms = 0;
+  uint64_t compacted_revision = 0;
+  uint64_t oldest_change = 1;
+  uint64_t history_bytes = 0;
   uint64_t bytes = 0;  // written since the last report
 };
 
@@ -186,6 +190,13 @@ class Node {
   void finish_comparison(HashComparison* comparison);
   void end_comparison(Code code, const std::string& message);
 
+  // node_history.cpp
+  HistoryState history_state() const;
+  void maybe_compact_history();
+  void propose_compaction(const kv::Compact& compact, uint64_t deadline_ms,
+                          std::function<void(ProposalOutcome&&)> done);
+  void control_compact(ControlPtr control);
+
   // node_status.cpp
   void control_health(ControlPtr control);
   void control_status(ControlPtr control);
@@ -205,6 +216,8 @@ class Node {
   PeerDirectory peers_;
   MembershipManager manager_;
   CompactionPolicy compaction_;
+  HistoryRetention retention_;
+  bool compaction_proposed_ = false;
   StateHashes hashes_;
   std::shared_ptr<HashComparison> comparison_;
 

@@ -23,7 +23,7 @@ void invalid(ControlPtr control, const std::string& message) {
 
 bool is_leader_verb(const std::string& verb) {
   return verb == "cluster.add" || verb == "cluster.remove" || verb == "cluster.transfer" ||
-         verb == "cluster.progress" || verb == "admin.hash";
+         verb == "cluster.progress" || verb == "admin.hash" || verb == "admin.compact";
 }
 
 // The code of a failed membership edit, unless the edit named one.
@@ -94,6 +94,8 @@ void Node::execute(ControlPtr control) {
     control->finish(Code::kOk, {}, progress_json());
   } else if (control->verb == "admin.hash") {
     control_hash(std::move(control));
+  } else if (control->verb == "admin.compact") {
+    control_compact(std::move(control));
   } else {
     control->finish(Code::kUnsupported, "unknown verb '" + control->verb + "'");
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "node/history_retention.hpp"
 #include "raft/raft_node.hpp"
 
 namespace kvstore::node {
@@ -20,6 +21,7 @@ struct Options {
   uint64_t sync_interval_ms = 5'000;
   uint64_t sync_bytes = 64 << 20;
   uint64_t upload_idle_ms = 10 * 60 * 1000;  // an upload idle for so long is swept
+  HistoryLimits history;
   uint64_t snapshot_hold_ms =
       10 * 60 * 1000;  // a stream holds log compaction back for at most so long
   uint64_t disk_reserve_bytes = 256 << 20;  // 0: fill the disk to its end

@@ -54,6 +54,8 @@ void set_limits(const Config& config, ServerOptions* out) {
   out->node.sync_interval_ms = config.state_sync.interval_ms;
   out->node.sync_bytes = config.state_sync.bytes;
   out->node.snapshot_hold_ms = config.snapshot.hold_ms;
+  out->node.history = {config.history.keep_revisions, config.history.keep_ms,
+                       config.history.bytes_max};
   out->snapshot_chunk_timeout_ms = static_cast<uint32_t>(config.snapshot.chunk_timeout_ms);
   out->snapshot_finish_timeout_ms = static_cast<uint32_t>(config.snapshot.finish_timeout_ms);
 }

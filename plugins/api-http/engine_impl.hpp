@@ -104,6 +104,13 @@ struct Engine::ReadCompletion {
   std::shared_ptr<Engine> engine;
   ExchangePtr exchange;
   Fn fn;
+  bool past = false;  // a revision was asked for
+
+  // Which is all that can be wrong with a read that was asked for well.
+  static ApiError name_future(ApiError error, bool past) {
+    if (past && error.code == status_name(KVS_E_INVALID)) error.code = "future_revision";
+    return error;
+  }
 
   // Hands the reader over to the exchange's thread.
   static void go_on(std::unique_ptr<ReadCompletion> self, Reader reader) {
@@ -119,7 +126,7 @@ struct Engine::ReadCompletion {
     ExchangePtr exchange = self->exchange;
     guarded(engine->host_, *exchange, [&] {
       Reader reader(engine, raw, result->at.term);
-      if (result->status != KVS_OK) throw error_from_result(*result);
+      if (result->status != KVS_OK) throw name_future(error_from_result(*result), self->past);
       if (raw == nullptr) throw error_from_status(KVS_E_INTERNAL, "the engine gave no reader");
       go_on(std::move(self), std::move(reader));
     });
@@ -133,7 +140,8 @@ template <typename Fn>
 void Engine::read_open(const ExchangePtr& exchange, const kvs_call& call,
                        const kvs_read_options& options, Fn fn) {
   using Pending = ReadCompletion<Fn>;
-  auto self = std::make_unique<Pending>(Pending{shared_from_this(), exchange, std::move(fn)});
+  const bool past = options.revision != 0;
+  auto self = std::make_unique<Pending>(Pending{shared_from_this(), exchange, std::move(fn), past});
   kvs_error err = sdk::make_error();
   kvs_reader* now = nullptr;
   begin();
@@ -144,7 +152,7 @@ void Engine::read_open(const ExchangePtr& exchange, const kvs_call& call,
     return;
   }
   finish();
-  if (status != KVS_OK) throw error_from_status(status, err.message);
+  if (status != KVS_OK) throw Pending::name_future(error_from_status(status, err.message), past);
   Pending::go_on(std::move(self), Reader(shared_from_this(), now, 0));
 }
 

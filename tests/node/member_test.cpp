@@ -82,7 +82,10 @@ TEST_CASE("one snapshot is enough, however long it takes and however much is wri
 TEST_CASE("a receiver slower than the log grows gets another snapshot, until it can follow") {
   SimCluster cluster(25);
   compact_early(cluster, 3);
-  for (size_t i = 0; i < 3; ++i) cluster[i].config.options.snapshot_hold_ms = 200;
+  for (size_t i = 0; i < 3; ++i) {
+    cluster[i].config.options.snapshot_hold_ms = 200;
+    cluster[i].config.options.history = {0, 0, 1 << 20};  // small snapshots
+  }
   REQUIRE(cluster.form(3));
   size_t behind = *cluster.some_follower();
   size_t writer = behind == 0 ? 1 : 0;

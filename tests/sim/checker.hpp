@@ -85,6 +85,7 @@ class Checker final : public Probe {
   const std::string& what() const { return what_; }
 
   SimCluster& cluster() { return *cluster_; }
+  Coverage& coverage() { return *coverage_; }
   Ledger& ledger() { return ledger_; }
   const Sight& sight(size_t node) const { return sights_[node]; }
   // The configuration of the node before its last change, and now.

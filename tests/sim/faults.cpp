@@ -49,6 +49,8 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "state ahead of log",
     "write refused for space",
     "states compared",
+    "history compacted",
+    "old revision read",
 };
 
 }  // namespace

@@ -57,6 +57,8 @@ enum class Fault : uint8_t {
   kStateAheadOfLog,
   kRefusedForSpace,
   kStatesCompared,
+  kHistoryCompacted,
+  kOldRevisionRead,
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);

@@ -18,6 +18,7 @@ std::unique_ptr<Invariant> one_vote_per_term();
 std::unique_ptr<Invariant> durable_before_sent();
 std::unique_ptr<Invariant> one_change_at_a_time();
 std::unique_ptr<Invariant> deterministic_state();
+std::unique_ptr<Invariant> one_past();
 std::unique_ptr<Invariant> acknowledged_is_committed();
 std::unique_ptr<Invariant> fresh_reads();
 std::unique_ptr<Invariant> bounded_queues();

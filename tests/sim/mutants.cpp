@@ -64,6 +64,8 @@ const std::vector<Mutant>& mutants() {
       {"write of unknown outcome sent again", M::kRetryUnknown, S::kNone},
       {"conditions ignored", M::kCompareAlwaysHolds, S::kNone},
       {"revisions depend on batches", M::kRevisionPerBatch, S::kNone},
+      {"old version lost in a batch", M::kHistoryForgotten, S::kNone},
+      {"one revision too many compacted", M::kCompactTooMuch, S::kNone},
       {"log write reported before its fsync", M::kNone, S::kReportBeforeSync},
       {"failed log write reported as done", M::kNone, S::kIgnoreWriteError},
       {"applied mark outside the batch", M::kNone, S::kMarkOutsideBatch},

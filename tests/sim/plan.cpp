@@ -45,6 +45,12 @@ void draw_options(World& world, SimConfig* config) {
   config->state_loss = world.chance(50) ? StateLoss::kToSync : StateLoss::kAnyPrefix;
 }
 
+void draw_history(World& world, node::HistoryLimits* history) {
+  history->keep_revisions = world.chance(60) ? world.below(40) : 10'000;
+  history->keep_ms = world.chance(60) ? world.below(2'000) : 3'600'000;
+  if (world.chance(25)) history->bytes_max = 4'000;
+}
+
 void draw_network(World& world, NetworkFaults* faults) {
   faults->delay_max_us = world.between(kMs, 40 * kMs);
   faults->drop_percent = world.chance(40) ? world.below(6) : 0;
@@ -72,6 +78,8 @@ Plan Plan::draw(SimCluster* cluster) {
   plan.disk.sync_max_us = world.between(kMs, 100 * kMs);
   for (uint64_t i = 0; i < plan.voters; ++i)
     draw_options(world, &(*cluster)[cluster->add_node()].config);
+  for (uint64_t i = 0; i < plan.voters; ++i)
+    draw_history(world, &(*cluster)[i].config.options.history);
   return plan;
 }
 

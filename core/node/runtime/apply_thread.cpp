@@ -171,6 +171,9 @@ AppliedReport ApplyThread::report() {
   r.newest_time_ms = machine_->newest_time_ms();
   r.open_uploads = machine_->open_uploads();
   r.oldest_upload_ms = machine_->oldest_upload_ms();
+  r.compacted_revision = machine_->compacted_revision();
+  r.oldest_change = machine_->oldest_change();
+  r.history_bytes = machine_->history_bytes();
   r.bytes = adapter_->take_written_bytes();
   return r;
 }

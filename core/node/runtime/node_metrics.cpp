@@ -21,6 +21,8 @@ constexpr Series kGauges[] = {
     {"kvstore_state_durable_index", "Newest index whose effect the state has on disk."},
     {"kvstore_cluster_members", "Members of the cluster, voters and learners."},
     {"kvstore_state_revision", "Revision of the store."},
+    {"kvstore_state_compacted_revision", "Oldest revision that can still be read."},
+    {"kvstore_state_history_bytes", "What old versions and changes take in the state, about."},
     {"kvstore_raft_log_cache_bytes", "Log entries held in memory."},
     {"kvstore_engine_proposals", "Writes accepted and not answered yet."},
     {"kvstore_engine_proposal_bytes", "Bytes of the writes accepted and not answered yet."},
@@ -82,6 +84,8 @@ void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
   set(kStateDurableIndex, node.state_durable().index.value);
   set(kMembers, node.membership().members().size());
   set(kRevision, node.applied().revision);
+  set(kCompactedRevision, node.applied().compacted_revision);
+  set(kHistoryBytes, node.applied().history_bytes);
   set(kLogCacheBytes, raft.log().cached_bytes());
   set(kProposalsInside, engine.proposals().items());
   set(kProposalBytesInside, engine.proposals().bytes());

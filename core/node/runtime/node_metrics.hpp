@@ -34,6 +34,8 @@ class NodeMetrics {
     kStateDurableIndex,
     kMembers,
     kRevision,
+    kCompactedRevision,
+    kHistoryBytes,
     kLogCacheBytes,
     kProposalsInside,
     kProposalBytesInside,

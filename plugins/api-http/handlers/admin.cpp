@@ -1,5 +1,6 @@
 // Maintenance.
 #include "context.hpp"
+#include "handlers/json_body.hpp"
 #include "handlers/kv_common.hpp"
 #include "handlers/routes.hpp"
 
@@ -16,9 +17,28 @@ void handle_hash(Context& context, const Request& request, const ExchangePtr& ex
       [exchange](const kvs_result& result) { exchange->respond(document_response(result)); });
 }
 
+// Gives up history: {"revision": N}.
+void handle_compact(Context& context, const Request& request, const ExchangePtr& exchange) {
+  const Params params(request.query, {});
+  const nlohmann::json document = parse_document(request, {"revision"});
+  const auto revision = document.find("revision");
+  if (revision == document.end()) throw bad_request("revision: missing");
+  if (!revision->is_number_unsigned() || *revision == 0) {
+    throw bad_request("revision: must be a positive integer");
+  }
+  context.engine->control(
+      exchange, make_call(context, request, params), "admin.compact", document.dump(),
+      [exchange](const kvs_result& result) { exchange->respond(document_response(result)); });
+}
+
 }  // namespace
 
 void add_admin_routes(Router* router) {
+  Route compact{Method::kPost, "/api/v1/admin/compact", RouteClass::kWaiting, "admin_compact",
+                handle_compact};
+  compact.body_bytes_max = kDocumentBytesMax;
+  compact.check_head = check_is_json;
+  router->add(compact);
   router->add(
       {Method::kGet, "/api/v1/admin/hash", RouteClass::kWaiting, "admin_hash", handle_hash});
 }

@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "context.hpp"
+#include "handlers/json_body.hpp"
 #include "handlers/kv_common.hpp"
 #include "handlers/routes.hpp"
 #include "text/json_text.hpp"
@@ -12,27 +13,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr uint64_t kDocumentBytesMax = 64 << 10;
 constexpr uint64_t kDefaultAdmissionMs = 10'000;
 // The call outlives the wait that the verb itself does.
 constexpr uint64_t kDeadlineSlackMs = 5'000;
-
-// The request's body as an object whose fields are all known.
-json parse_document(const Request& request, std::initializer_list<std::string_view> known) {
-  json document;
-  try {
-    document = json::parse(request.body);
-  } catch (const json::parse_error& e) {
-    throw bad_request("the body is not valid JSON (at byte " + std::to_string(e.byte) + ")");
-  }
-  if (!document.is_object()) throw bad_request("the body must be a JSON object");
-  for (const auto& [name, value] : document.items()) {
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      throw bad_request("unknown field \"" + to_utf8(name) + "\"");
-    }
-  }
-  return document;
-}
 
 std::string required_string(const json& document, const char* name) {
   const auto field = document.find(name);
@@ -106,11 +89,6 @@ void handle_transfer(Context& context, const Request& request, const ExchangePtr
   const json document = parse_document(request, {"node_id"});
   const json command = {{"node_id", required_string(document, "node_id")}};
   pass_through(context, make_call(context, request, params), exchange, "cluster.transfer", command);
-}
-
-void check_is_json(const Context&, const Request& request) {
-  if (request.header("Content-Type").empty() || request.is_json()) return;
-  throw ApiError(415, "unsupported_media_type", "the body must be application/json");
 }
 
 }  // namespace

@@ -146,6 +146,10 @@ kvs_read_options parse_read_options(const Params& params) {
     options.max_staleness_ms = std::max<uint64_t>(1, *staleness);
   }
   options.min_revision = params.unsigned_integer("min_revision").value_or(0);
+  if (const auto revision = params.unsigned_integer("revision")) {
+    if (*revision == 0) throw bad_request("parameter \"revision\" must be a positive integer");
+    options.revision = *revision;
+  }
   return options;
 }
 

@@ -9,7 +9,7 @@
 namespace kvstore::http {
 
 // The names of parse_read_options' parameters, for Params.
-#define KVS_HTTP_READ_PARAMS "consistency", "max_staleness", "min_revision"
+#define KVS_HTTP_READ_PARAMS "consistency", "max_staleness", "min_revision", "revision"
 
 // Throws ApiError(400).
 kvs_read_options parse_read_options(const Params& params);

@@ -134,6 +134,27 @@ TEST_CASE("health: 200 or 503, with the reasons either way, at each of its paths
   CHECK(f.fetch("GET", "/health?verbose").status == 400);
 }
 
+TEST_CASE("compaction takes one positive revision") {
+  ApiFixture f;
+  f.engine.set_control("admin.compact", answer_with(R"({"compacted_revision":7,"more":false})"));
+  Answer answer = f.fetch("POST", "/api/v1/admin/compact", R"({"revision": 7})", kJson);
+  CHECK(answer.status == 200);
+  CHECK(json::parse(answer.body)["compacted_revision"] == 7);
+  CHECK(last_document(f, "admin.compact") == json({{"revision", 7}}));
+  for (const char* body :
+       {"", "7", "{}", R"({"revision": 0})", R"({"revision": -1})", R"({"revision": "7"})",
+        R"({"revision": 1.5})", R"({"revision": 7, "now": true})"})
+    CHECK(f.fetch("POST", "/api/v1/admin/compact", body, kJson).status == 400);
+  CHECK(calls_of(f, "admin.compact") == 1);
+  CHECK(f.fetch("POST", "/api/v1/admin/compact", "{}", "Content-Type: text/plain\r\n").status ==
+        415);
+  f.engine.set_control("admin.compact",
+                       answer_with(R"({"code":"future_revision"})", KVS_E_INVALID));
+  answer = f.fetch("POST", "/api/v1/admin/compact", R"({"revision": 8})", kJson);
+  CHECK(answer.status == 400);
+  CHECK(json::parse(answer.body)["error"]["code"] == "future_revision");
+}
+
 TEST_CASE("metrics are Prometheus text") {
   ApiFixture f;
   for (const char* path : {"/metrics", "/api/v1/metrics"}) {

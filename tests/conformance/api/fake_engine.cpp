@@ -167,7 +167,7 @@ struct FakeTable {
     return new kvs_reader{&e, e.items_, e.revision_};
   }
 
-  static kvs_status read_open(void* ctx, const kvs_call* c, const kvs_read_options*,
+  static kvs_status read_open(void* ctx, const kvs_call* c, const kvs_read_options* o,
                               kvs_read_done done, void* user, kvs_reader** now,
                               kvs_error* err) noexcept {
     FakeEngine& e = engine(ctx);
@@ -180,6 +180,7 @@ struct FakeTable {
     {
       std::lock_guard lock(e.mutex_);
       e.last_call_ = *c;
+      e.last_revision_ = o->revision;
     }
     if (e.readers_ready_) {
       *now = make_reader(e);

@@ -67,6 +67,11 @@ class FakeEngine {
   // Calls of the engine that a request could have caused.
   uint64_t data_calls() const { return txn_calls_ + read_calls_ + upload_calls_; }
   kvs_call last_call() const;
+  // That the last read asked for.
+  uint64_t last_revision() const {
+    std::lock_guard lock(mutex_);
+    return last_revision_;
+  }
   uint64_t last_upload_total() const { return last_upload_total_; }
 
   uint64_t open_readers() const { return open_readers_; }
@@ -107,6 +112,7 @@ class FakeEngine {
   std::vector<ControlCall> control_calls_;
   std::function<void()> on_part_;
   kvs_call last_call_{};
+  uint64_t last_revision_ = 0;
   std::string violations_;
   std::atomic<bool> readers_ready_{false}, forbidden_{false}, drained_{false};
   std::atomic<uint64_t> txn_calls_{0}, read_calls_{0}, upload_calls_{0};

@@ -196,6 +196,33 @@ TEST_CASE("consistency and its parameters reach the engine or are refused") {
   }
 }
 
+TEST_CASE("an old revision is asked for, refused when it is gone or not there yet") {
+  ApiFixture f;
+  f.engine.put("k", "v");
+  for (const char* path : {"/api/v1/kv/k?revision=2", "/api/v1/kv?revision=2"}) {
+    CHECK(f.fetch("GET", path).status == 200);
+    CHECK(f.engine.last_revision() == 2);
+    for (const bool at_once : {false, true}) {
+      Scripted answer;
+      (at_once ? answer.at_once : answer.status) = KVS_E_INVALID;
+      answer.message = "revision 2 does not exist yet: the newest is 1";
+      f.engine.script(answer);
+      Answer refused = f.fetch("GET", path);
+      CHECK(refused.status == 400);
+      CHECK(parsed(refused)["error"]["code"] == "future_revision");
+      (at_once ? answer.at_once : answer.status) = KVS_E_COMPACTED;
+      answer.message = "revision 2 is compacted: the oldest is 7";
+      f.engine.script(answer);
+      refused = f.fetch("GET", path);
+      CHECK(refused.status == 410);
+      CHECK(parsed(refused)["error"]["code"] == "compacted");
+      CHECK(parsed(refused)["error"]["message"] == "revision 2 is compacted: the oldest is 7");
+    }
+  }
+  CHECK(f.fetch("GET", "/api/v1/kv/k").status == 200);
+  CHECK(f.engine.last_revision() == 0);
+}
+
 TEST_CASE("a reader that is ready at once serves as well") {
   ApiFixture f;
   f.engine.set_readers_ready(true);
@@ -236,7 +263,9 @@ TEST_CASE("bad input never reaches the engine") {
       {"PUT", "/api/v1/kv/k?prev=1&prev=1", "v", "", "invalid", "prev"},
       {"PUT", "/api/v1/kv/k?ttl=5s", "v", "", "unsupported", "ttl"},
       {"PUT", "/api/v1/kv/k?lease=7", "v", "", "unsupported", "lease"},
-      {"GET", "/api/v1/kv/k?revision=7", "", "", "unsupported", "revision"},
+      {"GET", "/api/v1/kv/k?revision=0", "", "", "invalid", "revision"},
+      {"GET", "/api/v1/kv?revision=-7", "", "", "invalid", "revision"},
+      {"PUT", "/api/v1/kv/k?revision=7", "v", "", "invalid", "revision"},
       {"PUT", "/api/v1/kv/k", "v", "Idempotency-Key: x\r\n", "unsupported", "Idempotency-Key"},
       {"PUT", "/api/v1/kv/k", "v", "If-Match: abc\r\n", "invalid", "If-Match"},
       {"PUT", "/api/v1/kv/k", "v", "If-Match: W/\"5\"\r\n", "invalid", "If-Match"},
