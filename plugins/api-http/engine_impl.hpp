@@ -104,7 +104,7 @@ struct Engine::ReadCompletion {
   std::shared_ptr<Engine> engine;
   ExchangePtr exchange;
   Fn fn;
-  bool past = false;  // a revision was asked for
+  bool past = false;  // a revision was named
 
   // Which is all that can be wrong with a read that was asked for well.
   static ApiError name_future(ApiError error, bool past) {
@@ -140,7 +140,7 @@ template <typename Fn>
 void Engine::read_open(const ExchangePtr& exchange, const kvs_call& call,
                        const kvs_read_options& options, Fn fn) {
   using Pending = ReadCompletion<Fn>;
-  const bool past = options.revision != 0;
+  const bool past = options.revision != 0 || options.min_revision != 0;
   auto self = std::make_unique<Pending>(Pending{shared_from_this(), exchange, std::move(fn), past});
   kvs_error err = sdk::make_error();
   kvs_reader* now = nullptr;

@@ -11,8 +11,8 @@ namespace {
 
 // Parameters of the API's design that this version does not have yet: ignoring one would do
 // something else than was asked.
-constexpr std::string_view kLater[] = {"ttl",  "lease",   "from_revision",
-                                       "wait", "verbose", "exclude", "sync"};
+constexpr std::string_view kLater[] = {"ttl",     "lease",   "from_revision", "wait",
+                                       "verbose", "exclude", "sync"};
 
 bool contains(std::initializer_list<std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();

@@ -26,6 +26,25 @@ struct Fixture {
     return u;
   }
   void close(kvs_upload* u) { node.engine()->upload_close(u); }
+  // "k=" and what a get of k, then what a scan of everything delivers; "(compacted)".
+  std::string seen_by(kvs_reader* reader) {
+    std::string out;
+    auto append = [](void* ctx, const kvs_item* it) noexcept -> kvs_status {
+      auto* text = static_cast<std::string*>(ctx);
+      if (!text->empty() && text->back() != ';') text->push_back(',');
+      text->append(plugin::to_bytes(it->key)).append("=").append(plugin::to_bytes(it->value));
+      return KVS_OK;
+    };
+    kvs_slice key = plugin::to_slice("k");
+    kvs_range all{};
+    all.kind = KVS_RANGE_ALL;
+    kvs_status status = node.engine()->get(reader, &key, append, &out, nullptr);
+    out.push_back(';');
+    if (status == KVS_OK)
+      status = node.engine()->scan(reader, &all, 0, 0, 1 << 20, append, &out, nullptr, nullptr);
+    if (status == KVS_E_COMPACTED) return "(compacted)";
+    return status == KVS_OK ? out : "(failed)";
+  }
 };
 
 TEST_CASE_FIXTURE(Fixture, "transactions are applied and answered") {
@@ -98,12 +117,56 @@ TEST_CASE_FIXTURE(Fixture, "reads: linearizable, stale, and at a revision to com
   kvs_read_options future = linearizable();
   future.min_revision = put.revision + 100;
   CHECK(node.open(future, 20'000).wait().status == KVS_E_INVALID);
+  kvs_read_options unknown = linearizable();
+  unknown.consistency = 9;
+  CHECK(node.open(unknown).wait().status == KVS_E_UNSUPPORTED);
+}
+
+TEST_CASE_FIXTURE(Fixture, "reads at old revisions, until they are compacted") {
+  start();
+  REQUIRE(node.put("k", "1", 20'000).wait().revision == 1);
+  REQUIRE(node.put("k", "2").wait().revision == 2);
+  REQUIRE(node.put("l", "3").wait().revision == 3);
   kvs_read_options past = linearizable();
   past.revision = 1;
-  CHECK(node.open(past).wait().status == KVS_E_UNSUPPORTED);
-  past.revision = 0;
-  past.consistency = 9;
-  CHECK(node.open(past).wait().status == KVS_E_UNSUPPORTED);
+  Pending first = node.open(past);
+  REQUIRE(first.wait().status == KVS_OK);
+  CHECK(node.engine()->read_revision(first.reader) == 1);
+  CHECK(seen_by(first.reader) == "k=1;k=1");
+  past.revision = 2;
+  past.consistency = KVS_READ_STALE;
+  Pending second = node.open(past);
+  CHECK(second.has_ended());
+  REQUIRE(second.wait().status == KVS_OK);
+  Pending unused = node.open(past);
+  REQUIRE(unused.wait().status == KVS_OK);
+  CHECK(seen_by(second.reader) == "k=2;k=2");
+
+  for (const uint32_t consistency : {KVS_READ_LINEARIZABLE, KVS_READ_STALE}) {
+    past.consistency = consistency;
+    past.revision = 4;
+    Answer future = node.open(past).wait();
+    CHECK(future.status == KVS_E_INVALID);
+    CHECK(future.message == "revision 4 does not exist yet: the newest is 3");
+  }
+  REQUIRE(node.control("admin.compact", R"({"revision": 3})").wait().status == KVS_OK);
+  for (const uint32_t consistency : {KVS_READ_LINEARIZABLE, KVS_READ_STALE}) {
+    past.consistency = consistency;
+    past.revision = 2;
+    Answer gone = node.open(past).wait();
+    CHECK(gone.status == KVS_E_COMPACTED);
+    CHECK(gone.message == "revision 2 is compacted: the oldest is 3");
+    if (consistency == KVS_READ_LINEARIZABLE) CHECK(gone.compacted_revision == 3);
+    past.revision = 3;
+    Pending newest = node.open(past);
+    REQUIRE(newest.wait().status == KVS_OK);
+    CHECK(seen_by(newest.reader) == "k=2;k=2,l=3");
+    node.engine()->read_close(newest.reader);
+  }
+  // Those that had begun go on; one that had not finds its revision gone.
+  CHECK(seen_by(second.reader) == "k=2;k=2");
+  CHECK(seen_by(unused.reader) == "(compacted)");
+  for (Pending* read : {&first, &second, &unused}) node.engine()->read_close(read->reader);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a reader keeps its revision while writes go on") {

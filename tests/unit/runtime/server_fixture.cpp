@@ -94,6 +94,7 @@ void Pending::read_done(void* user, const kvs_result* r, kvs_reader* rd) noexcep
   a.committed = r->committed;
   a.succeeded = r->succeeded;
   a.revision = r->revision;
+  a.compacted_revision = r->compacted_revision;
   a.message = text(r->message);
   a.json = text(r->json);
   a.leader_name = text(r->leader_name);

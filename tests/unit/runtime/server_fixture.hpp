@@ -29,6 +29,7 @@ struct Answer {
   uint32_t committed = 0;
   uint32_t succeeded = 0;
   uint64_t revision = 0;
+  uint64_t compacted_revision = 0;
   std::string message;
   std::string json;
   std::string leader_name;
