@@ -21,6 +21,7 @@ inline int exit_code(client::ErrorKind kind) {
       return kExitNotFound;
     case client::ErrorKind::kUnreachable:
     case client::ErrorKind::kNoLeader:
+    case client::ErrorKind::kOverloaded:
       return kExitUnreachable;
     case client::ErrorKind::kUnknownOutcome:
       return kExitUnknown;

@@ -42,19 +42,38 @@ struct Caller::Progress {
   int hops = 0;
   std::optional<Error> last_refusal;  // of the last server that answered
   std::vector<std::pair<std::string, std::string>>
-      notes;  // per server of this round: what went wrong
+      notes;                     // per server of this round: what went wrong
+  std::optional<Error> unknown;  // a write was sent, and what became of it is not known
   std::optional<Result<Answer>> result;
 };
 
-Caller::Caller(std::vector<Endpoint> servers, milliseconds timeout)
-    : given_count_(servers.size()), timeout_(timeout) {
+Caller::Caller(std::vector<Endpoint> servers, const ClientOptions& options)
+    : given_count_(servers.size()),
+      timeout_(options.timeout),
+      repeat_unknown_writes_(options.repeat_unknown_writes) {
   for (auto& server : servers) connections_.emplace_back(std::move(server));
 }
 
 Result<Answer> Caller::run(const Call& call) {
   Progress progress;
   const uint64_t bytes = call.request.body ? call.request.body->bytes : 0;
-  progress.deadline = Clock::now() + timeout_ + milliseconds(bytes * 1000 / kBytesPerSecond);
+  const Deadline now = Clock::now();
+  progress.deadline = now + timeout_ + milliseconds(bytes * 1000 / kBytesPerSecond);
+  if (limits_.deadline) progress.deadline = std::min(progress.deadline, *limits_.deadline);
+  if (progress.deadline <= now) {
+    return Error{ErrorKind::kUnreachable, "timeout", "the deadline is over: nothing was sent"};
+  }
+  Result<Answer> result = run_rounds(call, progress);
+  if (result || !progress.unknown || result.error().kind == ErrorKind::kUnknownOutcome) {
+    return result;
+  }
+  // The repetition failed, but the first attempt may have had its effect all the same.
+  Error error = *progress.unknown;
+  error.message += "; repeated: " + result.error().message;
+  return error;
+}
+
+Result<Answer> Caller::run_rounds(const Call& call, Progress& progress) {
   while (true) {
     progress.servers_left = connections_.size();
     progress.any_connected = false;
@@ -76,6 +95,10 @@ Result<Answer> Caller::run(const Call& call) {
 
 Caller::Step Caller::attempt(const Call& call, Progress& progress) {
   const auto now = Clock::now();
+  if (is_cancelled()) {
+    progress.result = Error{ErrorKind::kCancelled, "cancelled", "cancelled by the caller"};
+    return Step::kFinished;
+  }
   HttpConnection& connection = connections_[current_];
   if (now >= progress.deadline) {
     progress.notes.emplace_back(connection.endpoint().url(), "not asked, no time left");
@@ -85,10 +108,11 @@ Caller::Step Caller::attempt(const Call& call, Progress& progress) {
   // instead, because a lost answer leaves its outcome open.
   const auto share = (progress.deadline - now) / static_cast<int64_t>(progress.servers_left);
   const Deadline connect_deadline = now + std::min<Clock::duration>(share, kConnectLimit);
-  const bool patient = call.is_write || progress.servers_left == 1;
+  const bool patient = (call.is_write && !repeat_unknown_writes_) || progress.servers_left == 1;
   const Deadline deadline = patient ? progress.deadline : now + share;
   HttpRequest request = call.request;
   request.target = with_server_timeout(request.target, deadline - now);
+  request.cancel = limits_.cancel ? &limits_.cancel->state() : nullptr;
   Exchange exchange = connection.exchange(request, connect_deadline, deadline);
   return judge_exchange(call, exchange, progress);
 }
@@ -118,13 +142,7 @@ Caller::Step Caller::judge_exchange(const Call& call, Exchange& exchange, Progre
                           endpoint.url() + ": " + exchange.message});
     case ExchangeEnd::kTimedOut:
     case ExchangeEnd::kConnectionLost:
-      if (call.is_write) {
-        const bool timeout = exchange.end == ExchangeEnd::kTimedOut;
-        return finish(Error{ErrorKind::kUnknownOutcome, timeout ? "timeout" : "connection_lost",
-                            "outcome unknown: " + endpoint.url() + ": " + exchange.message +
-                                " after the request was sent"});
-      }
-      break;
+      return judge_loss(call, exchange, progress);
     case ExchangeEnd::kNotConnected:
       break;
   }
@@ -132,11 +150,31 @@ Caller::Step Caller::judge_exchange(const Call& call, Exchange& exchange, Progre
   return Step::kNextServer;
 }
 
+// The request was sent, and its answer never came.
+Caller::Step Caller::judge_loss(const Call& call, const Exchange& exchange, Progress& progress) {
+  const std::string url = connections_[current_].endpoint().url();
+  progress.notes.emplace_back(url, exchange.message);
+  // Whether it was cancelled, the next attempt finds out before it sends anything.
+  if (!call.is_write) return Step::kNextServer;
+  const std::string why = is_cancelled() ? "cancelled" : exchange.message;
+  progress.unknown = Error{ErrorKind::kUnknownOutcome,
+                           is_cancelled()                           ? "cancelled"
+                           : exchange.end == ExchangeEnd::kTimedOut ? "timeout"
+                                                                    : "connection_lost",
+                           "outcome unknown: " + url + ": " + why + " after the request was sent"};
+  if (repeat_unknown_writes_) return Step::kNextServer;
+  progress.result = *progress.unknown;
+  return Step::kFinished;
+}
+
 Caller::Step Caller::judge_refusal(const Call& call, const HttpResponse& response,
                                    Progress& progress) {
   const std::string url = connections_[current_].endpoint().url();
   Refusal refusal = read_refusal(response, call.is_write);
-  if (!refusal.retryable && !refusal.follow) {
+  const bool unknown = refusal.error.kind == ErrorKind::kUnknownOutcome;
+  if (unknown) progress.unknown = refusal.error;
+  const bool repeat = refusal.retryable || (unknown && repeat_unknown_writes_);
+  if (!repeat && !refusal.follow) {
     progress.result = std::move(refusal.error);
     return Step::kFinished;
   }
@@ -160,7 +198,11 @@ bool Caller::wait_for_next_round(Progress& progress) const {
   // leader.
   const auto wait = std::min(progress.backoff, std::max(progress.retry_after, kBackoffFirst));
   if (left <= wait) return false;
-  std::this_thread::sleep_for(wait);
+  if (limits_.cancel) {
+    limits_.cancel->state().sleep(wait);
+  } else {
+    std::this_thread::sleep_for(wait);
+  }
   progress.backoff = std::min(progress.backoff * 2, kBackoffLast);
   progress.hops = 0;
   return true;

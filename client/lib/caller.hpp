@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include <kvstore/client/limits.hpp>
 #include <kvstore/client/result.hpp>
 #include <kvstore/client/types.hpp>
 
@@ -27,7 +28,9 @@ struct Answer {
 
 class Caller {
  public:
-  Caller(std::vector<Endpoint> servers, std::chrono::milliseconds timeout);
+  Caller(std::vector<Endpoint> servers, const ClientOptions& options);
+
+  void set_limits(CallLimits limits) { limits_ = std::move(limits); }
 
   // Blocks until an answer, a definite error or the end of the timeout.
   Result<Answer> run(const Call& call);
@@ -36,16 +39,21 @@ class Caller {
   struct Progress;
   enum class Step { kNextServer, kFollowLeader, kFinished };
 
+  Result<Answer> run_rounds(const Call& call, Progress& progress);
   Step attempt(const Call& call, Progress& progress);
   Step judge_exchange(const Call& call, Exchange& exchange, Progress& progress);
+  Step judge_loss(const Call& call, const Exchange& exchange, Progress& progress);
   Step judge_refusal(const Call& call, const HttpResponse& response, Progress& progress);
   bool wait_for_next_round(Progress& progress) const;
+  bool is_cancelled() const { return limits_.cancel && limits_.cancel->is_cancelled(); }
   Error give_up(const Call& call, const Progress& progress) const;
   size_t find_or_add(const Endpoint& endpoint);
 
   std::vector<HttpConnection> connections_;  // the given servers, then leaders that were named
   size_t given_count_;
   std::chrono::milliseconds timeout_;
+  bool repeat_unknown_writes_;
+  CallLimits limits_;
   size_t current_ = 0;  // index of the server to ask next
 };
 

@@ -40,6 +40,10 @@ std::string read_query(const ReadOptions& options) {
   std::string query;
   if (options.consistency == Consistency::kLease) query += "&consistency=lease";
   if (options.consistency == Consistency::kStale) query += "&consistency=stale";
+  if (options.max_staleness) {
+    query += "&max_staleness=" + std::to_string(options.max_staleness->count()) + "ms";
+  }
+  if (options.min_revision != 0) query += "&min_revision=" + std::to_string(options.min_revision);
   return query;
 }
 
@@ -77,9 +81,10 @@ ValueSource ValueSource::of(std::string_view value) {
 
 class Client::Impl {
  public:
-  Impl(std::vector<Endpoint> servers, std::chrono::milliseconds timeout)
-      : caller_(std::move(servers), timeout) {}
+  Impl(std::vector<Endpoint> servers, const ClientOptions& options)
+      : caller_(std::move(servers), options) {}
 
+  Caller& caller() { return caller_; }
   Result<Answer> run(const Call& call) { return caller_.run(call); }
 
   Result<Answer> run_json(Call call, const Json& document) {
@@ -113,7 +118,11 @@ Result<Client> Client::create(const ClientOptions& options) {
     if (!endpoint) return endpoint.error();
     endpoints.push_back(std::move(*endpoint));
   }
-  return Client(std::make_unique<Impl>(std::move(endpoints), options.timeout));
+  return Client(std::make_unique<Impl>(std::move(endpoints), options));
+}
+
+void Client::limit_calls(CallLimits limits) {
+  impl_->caller().set_limits(std::move(limits));
 }
 
 Result<PutResult> Client::put(std::string_view key, const ValueSource& value,
@@ -150,6 +159,7 @@ Result<GetResult> Client::get(std::string_view key, const ReadOptions& options,
   Call call = read_call(with_query(key_target(key), read_query(options)));
   call.request.headers.emplace_back("Accept", "application/octet-stream");
   call.request.sink = sink;
+  call.request.on_size = options.on_size;
   auto answer = impl_->run(call);
   if (!answer) return answer.error();
   GetResult result;
@@ -217,6 +227,16 @@ Result<AddResult> Client::add_member(const std::string& name, const std::string&
   if (!added) return malformed(answer->info, "result of adding a member");
   added->info = answer->info;
   return std::move(*added);
+}
+
+Result<AddResult> Client::promote_member(const std::string& name) {
+  const auto now = status();
+  if (!now) return now.error();
+  for (const Member& member : now->members) {
+    // Admitting it again is what gives it a vote.
+    if (member.node_id == name) return add_member(name, member.address, false);
+  }
+  return Error{ErrorKind::kNotFound, "not_a_member", "no member has this name"};
 }
 
 Result<AnswerInfo> Client::remove_member(const std::string& name, bool force) {

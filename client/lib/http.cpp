@@ -77,6 +77,8 @@ class HttpConnection::Session : public Poco::Net::HTTPClientSession {
     socket().setReceiveTimeout(time_left(deadline));
   }
 
+  int descriptor() { return socket().impl()->sockfd(); }
+
   // Ends a request whose body could not be sent in full, so that an early answer can be read.
   void abandon_request() {
     try {
@@ -166,6 +168,11 @@ Exchange HttpConnection::exchange(const HttpRequest& request, Deadline connect_d
     return {ExchangeEnd::kNotConnected, {}, std::move(*error)};
   }
   Exchange result;
+  const CancelGuard guard(request.cancel, session_->descriptor());
+  if (request.cancel != nullptr && request.cancel->is_cancelled()) {
+    session_.reset();
+    return {ExchangeEnd::kNotConnected, {}, "cancelled"};
+  }
   try {
     result = run(request, deadline);
   } catch (const Poco::TimeoutException&) {
@@ -215,6 +222,9 @@ Exchange HttpConnection::run(const HttpRequest& request, Deadline deadline) {
     return !too_large;
   };
   const bool to_sink = request.sink && result.response.status == 200;
+  if (to_sink && request.on_size && answer.hasContentLength()) {
+    request.on_size(static_cast<uint64_t>(answer.getContentLength64()));
+  }
   uint64_t total = 0;
   const Download download =
       receive_body(in, to_sink ? request.sink : collect, rearm, deadline, total);

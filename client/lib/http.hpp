@@ -14,6 +14,7 @@
 
 #include <kvstore/client/types.hpp>
 
+#include "cancel.hpp"
 #include "endpoint.hpp"
 
 namespace kvstore::client {
@@ -30,6 +31,9 @@ struct HttpRequest {
   // Takes the body of a 200 answer instead of HttpResponse::body.  Other answers are always
   // collected.
   ValueSink sink;
+  // Told the size of that body first, if it is announced.
+  std::function<void(uint64_t bytes)> on_size;
+  CancelState* cancel = nullptr;  // borrowed; null: nobody cancels
 };
 
 struct HttpResponse {

@@ -125,6 +125,43 @@ TEST_CASE(
   }
 }
 
+Client connect_and_repeat(std::vector<std::string> servers, int timeout_ms) {
+  ClientOptions options;
+  options.servers = std::move(servers);
+  options.timeout = std::chrono::milliseconds(timeout_ms);
+  options.repeat_unknown_writes = true;
+  auto client = Client::create(options);
+  REQUIRE(client);
+  return std::move(*client);
+}
+
+TEST_CASE("a write of unknown outcome is repeated where the options ask for it") {
+  ScriptedServer good([](const SeenRequest&) { return item_reply(); });
+  for (const Reply& first :
+       {dropped(), hung(), error_reply(504, "indeterminate", false, "unknown")}) {
+    ScriptedServer bad([&](const SeenRequest&) { return first; });
+    const size_t before = good.requests().size();
+    Client client = connect_and_repeat({bad.url(), good.url()}, 2000);
+    CHECK(client.put("k", "v"));
+    CHECK(bad.requests().size() == 1);
+    CHECK(good.requests().size() == before + 1);
+  }
+}
+
+TEST_CASE("a repeated write that fails stays of unknown outcome, with both reasons") {
+  std::atomic<int> calls = 0;
+  ScriptedServer server([&](const SeenRequest&) {
+    return ++calls == 1 ? dropped() : error_reply(412, "precondition_failed", false, "no");
+  });
+  Client client = connect_and_repeat({server.url()}, 10'000);
+  const auto result = client.put("k", "v", Condition{std::nullopt, true});
+  REQUIRE_FALSE(result);
+  CHECK(result.error().kind == ErrorKind::kUnknownOutcome);
+  CHECK(result.error().code == "connection_lost");
+  CHECK(result.error().message.find("precondition_failed happened") != std::string::npos);
+  CHECK(calls == 2);
+}
+
 TEST_CASE("the value is sent whole again when a write is repeated") {
   std::atomic<int> calls = 0;
   std::string body;

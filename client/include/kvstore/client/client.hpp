@@ -7,14 +7,17 @@
 // Failover.  Every call goes to the server that answered last and moves on along the list.  Reads
 // are repeated with the next server on any failure.  A write is repeated only when it provably had
 // no effect: the connection could not be made, or the answer says so (committed "no", retryable).
-// A write whose answer is lost ends with kUnknownOutcome.  An answer that names the leader is
-// followed there.
+// A write whose answer is lost ends with kUnknownOutcome, unless the options say otherwise.  An
+// answer that names the leader is followed there.
+//
+// <kvstore/client/async.hpp> has calls that do not block.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include <kvstore/client/limits.hpp>
 #include <kvstore/client/result.hpp>
 #include <kvstore/client/types.hpp>
 
@@ -28,6 +31,9 @@ class Client {
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
   ~Client();
+
+  // Bounds all calls from now on, until the next limits; {} removes them.
+  void limit_calls(CallLimits limits);
 
   // Keys are 1 byte to the server's limit (4096 by default), any bytes.
   Result<PutResult> put(std::string_view key, const ValueSource& value,
@@ -50,6 +56,10 @@ class Client {
 
   // Admits a node and waits, within the timeout, until it takes part.
   Result<AddResult> add_member(const std::string& name, const std::string& address, bool learner);
+
+  // Makes a learner a voter, now or as soon as it has caught up; a voter stays one.  kNotFound when
+  // there is no such member.
+  Result<AddResult> promote_member(const std::string& name);
 
   // kNotFound when there is no such member.  `force` overrides the protection of the quorum.
   Result<AnswerInfo> remove_member(const std::string& name, bool force);

@@ -19,14 +19,15 @@ enum class ErrorKind {
   kNoLeader,         // servers answer, but the cluster could not take the request in time
   kUnknownOutcome,   // the write was sent and may or may not take effect
   kRefused,          // the server refuses this request; repeating it does not help
-  kCancelled,        // a callback of the caller asked to stop
+  kCancelled,        // a callback, a token or the end of the client stopped the call
+  kOverloaded,       // too many calls wait in an AsyncClient: nothing was sent
   kMalformedAnswer,  // the server's answer is none of this API
 };
 
 struct Error {
   ErrorKind kind = ErrorKind::kRefused;
   // The server's machine readable code ("precondition_failed"), or one of the library's own:
-  // "invalid_argument", "unreachable", "timeout", "connection_lost", "cancelled",
+  // "invalid_argument", "unreachable", "timeout", "connection_lost", "cancelled", "overloaded",
   // "malformed_answer".
   std::string code;
   std::string message;  // one line for people, without a final full stop

@@ -17,6 +17,10 @@ struct ClientOptions {
   // Time for one call with all its retries, 1 ms..1 h.  A large value extends it by a second per 4
   // MiB.
   std::chrono::milliseconds timeout{5000};
+  // Also repeat writes whose outcome is unknown.  Such a write may take effect twice, and the
+  // second time after a later write of somebody else: only for writes where that does no harm. When
+  // the repetition does not succeed either, the error stays kUnknownOutcome.
+  bool repeat_unknown_writes = false;
 };
 
 // Which of the servers answered, and what the store looked like to it.
@@ -40,6 +44,12 @@ enum class Consistency {
 
 struct ReadOptions {
   Consistency consistency = Consistency::kLinearizable;
+  // With kStale: refuse what may be older than this, 1 ms or more.  Unset: any age.
+  std::optional<std::chrono::milliseconds> max_staleness;
+  // Wait until the node has applied this revision; 0: any.
+  uint64_t min_revision = 0;
+  // Of a read into a sink: told the value's size before its bytes, if the answer announces it.
+  std::function<void(uint64_t bytes)> on_size;
 };
 
 // A value on its way up.  `read` copies bytes at `offset` into `buffer` and returns how many, 0
