@@ -15,7 +15,8 @@ struct Io {
   std::istream& in;
   std::ostream& out;
   std::ostream& err;
-  bool colours = false;  // `out` is a terminal that wants them
+  bool colours = false;   // `out` is a terminal that wants them
+  bool progress = false;  // `err` is a terminal: long work may show how far it is
 };
 
 // The whole program; returns its exit code.
@@ -38,7 +39,10 @@ int run_health(const Options& options, client::Client& client, Io& io);
 int run_member_add(const Options& options, client::Client& client, Io& io);
 int run_member_remove(const Options& options, client::Client& client, Io& io);
 int run_member_list(const Options& options, client::Client& client, Io& io);
+int run_member_promote(const Options& options, client::Client& client, Io& io);
 int run_transfer_leader(const Options& options, client::Client& client, Io& io);
 int run_metrics(const Options& options, client::Client& client, Io& io);
+
+int run_bench(const Options& options, Io& io);
 
 }  // namespace kvstore::cli

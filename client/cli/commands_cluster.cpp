@@ -32,6 +32,15 @@ void print_answer_document(const std::string& name, Json fields, Io& io) {
   print_json(document, io.out);
 }
 
+int print_added(const Options& options, const client::AddResult& added, bool learner, Io& io) {
+  if (options.format == Format::kJson) return print_json_text(options, io, added.json);
+  io.out << "OK " << escape(options.node_id) << ' ' << escape(added.state);
+  if (added.state == "pending") io.out << " (joins by itself once it runs)";
+  if (added.state == "learner" && !learner) io.out << " (votes by itself once it has caught up)";
+  io.out << '\n';
+  return kExitDone;
+}
+
 }  // namespace
 
 int run_cluster_status(const Options& options, client::Client& client, Io& io) {
@@ -83,14 +92,13 @@ int run_health(const Options& options, client::Client& client, Io& io) {
 int run_member_add(const Options& options, client::Client& client, Io& io) {
   const auto added = client.add_member(options.node_id, options.address, options.learner);
   if (!added) return fail(options, io, added.error());
-  if (options.format == Format::kJson) return print_json_text(options, io, added->json);
-  io.out << "OK " << escape(options.node_id) << ' ' << escape(added->state);
-  if (added->state == "pending") io.out << " (joins by itself once it runs)";
-  if (added->state == "learner" && !options.learner) {
-    io.out << " (votes by itself once it has caught up)";
-  }
-  io.out << '\n';
-  return kExitDone;
+  return print_added(options, *added, options.learner, io);
+}
+
+int run_member_promote(const Options& options, client::Client& client, Io& io) {
+  const auto promoted = client.promote_member(options.node_id);
+  if (!promoted) return fail(options, io, promoted.error());
+  return print_added(options, *promoted, false, io);
 }
 
 int run_member_remove(const Options& options, client::Client& client, Io& io) {

@@ -3,6 +3,7 @@
 #include "display.hpp"
 #include "exit_code.hpp"
 #include "json_out.hpp"
+#include "progress.hpp"
 #include "value_io.hpp"
 
 namespace kvstore::cli {
@@ -13,9 +14,15 @@ constexpr size_t kListValueColumns = 60;
 int get_to_file(const Options& options, client::Client& client, Io& io) {
   FileOutput file(options.output);
   if (auto error = file.open()) return fail_locally(options, io, *error);
-  auto result = client.get(options.key, options.read, [&](uint64_t offset, std::string_view bytes) {
+  Progress progress(io, "get");
+  progress.set_total(0, "bytes");
+  client::ReadOptions read = options.read;
+  read.on_size = [&](uint64_t bytes) { progress.set_total(bytes, "bytes"); };
+  auto result = client.get(options.key, read, [&](uint64_t offset, std::string_view bytes) {
+    progress.update(offset + bytes.size());
     return file.write(offset, bytes);
   });
+  progress.finish();
   if (!result && !file.error().empty()) return fail_locally(options, io, file.error());
   if (!result) return fail(options, io, result.error());
   if (auto error = file.commit()) return fail_locally(options, io, *error);
@@ -49,6 +56,20 @@ int get_raw(const Options& options, client::Client& client, Io& io) {
   return result ? kExitDone : fail(options, io, result.error());
 }
 
+client::Result<client::PutResult> put_with_progress(const Options& options,
+                                                    const client::ValueSource& value,
+                                                    client::Client& client, Io& io) {
+  Progress progress(io, "put");
+  progress.set_total(value.bytes, "bytes");
+  client::ValueSource watched = value;
+  watched.read = [&](uint64_t offset, char* buffer, size_t capacity) {
+    const size_t count = value.read(offset, buffer, capacity);
+    progress.update(offset + count);
+    return count;
+  };
+  return client.put(options.key, watched, options.condition);
+}
+
 void add_row(const client::Item& item, Table& table) {
   table.add({{escape(item.key), Colour::kStrong},
              {std::to_string(item.mod_revision)},
@@ -64,7 +85,7 @@ int run_put(const Options& options, client::Client& client, Io& io) {
   const auto input = options.file.empty() ? ValueInput::of(options.value)
                                           : ValueInput::open(options.file, io.in, error);
   if (!input) return fail_locally(options, io, error);
-  const auto result = client.put(options.key, input->source(), options.condition);
+  const auto result = put_with_progress(options, input->source(), client, io);
   if (!result) return fail(options, io, result.error());
   if (options.format == Format::kJson) {
     Json document = Json::object();
@@ -96,7 +117,12 @@ int run_list(const Options& options, client::Client& client, Io& io) {
   const bool keys_only = options.list.keys_only;
   Json items = Json::array();
   Table table({"KEY", "REVISION", "VERSION", "VALUE"});
+  Progress progress(io, "list");
+  progress.set_total(0, "keys");
+  uint64_t count = 0;
   const auto result = client.list(options.list, [&](const client::Item& item) {
+    // Keys that are printed as they come show how far it is.
+    if (json || !keys_only) progress.update(++count);
     if (json) {
       items.push_back(item_document(item, !keys_only));
     } else if (keys_only) {
@@ -106,6 +132,7 @@ int run_list(const Options& options, client::Client& client, Io& io) {
     }
     return io.out.good();
   });
+  progress.finish();
   if (!result) return fail(options, io, result.error());
   if (json) {
     print_json({{"items", std::move(items)},

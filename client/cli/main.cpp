@@ -9,17 +9,20 @@
 
 namespace {
 
+bool is_terminal(int fd) {
+  const char* term = std::getenv("TERM");
+  return ::isatty(fd) != 0 && term != nullptr && std::string_view(term) != "dumb";
+}
+
 bool wants_colours() {
   const char* no_color = std::getenv("NO_COLOR");
-  const char* term = std::getenv("TERM");
-  const bool dumb = term == nullptr || std::string_view(term) == "dumb";
-  return ::isatty(STDOUT_FILENO) != 0 && (no_color == nullptr || *no_color == '\0') && !dumb;
+  return is_terminal(STDOUT_FILENO) && (no_color == nullptr || *no_color == '\0');
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  kvstore::cli::Io io{std::cin, std::cout, std::cerr, wants_colours()};
+  kvstore::cli::Io io{std::cin, std::cout, std::cerr, wants_colours(), is_terminal(STDERR_FILENO)};
   return kvstore::cli::run(argc, argv, io);
 }

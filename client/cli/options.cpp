@@ -2,16 +2,13 @@
 
 #include <algorithm>
 #include <charconv>
-#include <map>
-
-#include <CLI/CLI.hpp>
 
 #include "exit_code.hpp"
+#include "options_parser.hpp"
 
 namespace kvstore::cli {
 namespace {
 
-constexpr const char* kProgram = "kvstore-client";
 constexpr const char* kExitCodes =
     "Exit codes: 0 done, 1 not found or condition failed, 2 usage, 3 unreachable or no leader,\n"
     "4 outcome unknown, 5 refused.";
@@ -30,19 +27,11 @@ constexpr CommandName kNames[] = {
     {Command::kMemberAdd, "member add"},
     {Command::kMemberRemove, "member remove"},
     {Command::kMemberList, "member list"},
+    {Command::kMemberPromote, "member promote"},
     {Command::kTransferLeader, "transfer-leader"},
     {Command::kMetrics, "metrics"},
-};
-
-// What the parser fills; checked and converted afterwards.
-struct Parsed {
-  Options options;
-  std::string servers = "http://127.0.0.1:8081";
-  std::string protocol = "http";
-  std::string format = "table";
-  std::string timeout = "5s";
-  std::string consistency = "linearizable";
-  CLI::Option* value_option = nullptr;
+    {Command::kBench, "bench"},
+    {Command::kCompletion, "completion"},
 };
 
 // The parser itself would take "-1" for a very large number.
@@ -51,18 +40,16 @@ std::string check_whole_number(const std::string& text) {
   return digits ? "" : "'" + text + "' is no whole number";
 }
 
-CLI::App& add_command(CLI::App& parent, Parsed& parsed, Command command, const std::string& name,
-                      const std::string& description) {
-  CLI::App* app = parent.add_subcommand(name, description);
-  app->fallthrough();  // options of the program may follow the command
-  app->callback([&parsed, command] { parsed.options.command = command; });
-  return *app;
-}
-
 void add_read_options(CLI::App& app, Parsed& parsed) {
-  app.add_option("--consistency", parsed.consistency, "linearizable, lease or stale")
-      ->check(CLI::IsMember({"linearizable", "lease", "stale"}))
-      ->type_name("LEVEL")
+  add_consistency(app, parsed);
+  app.add_option(
+         "--max-staleness", parsed.max_staleness,
+         "With --consistency stale: refuse what may be older, 1ms to 1h; no bound if absent")
+      ->type_name("DURATION");
+  app.add_option("--min-revision", parsed.options.read.min_revision,
+                 "Wait until the node has applied this revision; 0: any")
+      ->check(check_whole_number)
+      ->type_name("N")
       ->capture_default_str();
 }
 
@@ -133,10 +120,24 @@ void add_cluster_commands(CLI::App& app, Parsed& parsed) {
   add_name(remove);
   remove.add_flag("--force", options.force, "Even if the rest may lose its quorum");
   add_command(*member, parsed, Command::kMemberList, "list", "List the members");
+  add_name(add_command(*member, parsed, Command::kMemberPromote, "promote",
+                       "Give a learner a vote once it has caught up"));
 
   add_name(add_command(app, parsed, Command::kTransferLeader, "transfer-leader",
                        "Hand leadership over to a member"));
   add_command(app, parsed, Command::kMetrics, "metrics", "Print the node's Prometheus metrics");
+}
+
+void add_completion_command(CLI::App& app, Parsed& parsed) {
+  CLI::App& completion = add_command(app, parsed, Command::kCompletion, "completion",
+                                     "Print a script that completes this program's arguments");
+  completion.add_option("SHELL", parsed.shell, "bash or zsh")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh"}))
+      ->type_name("");
+  completion.footer(
+      "bash: source <(kvstore-client completion bash)\n"
+      "zsh:  source <(kvstore-client completion zsh), after compinit");
 }
 
 void add_program_options(CLI::App& app, Parsed& parsed) {
@@ -184,13 +185,23 @@ std::string convert(Parsed& parsed) {
   options.timeout = *timeout;
   if (parsed.consistency == "lease") options.read.consistency = client::Consistency::kLease;
   if (parsed.consistency == "stale") options.read.consistency = client::Consistency::kStale;
-  options.list.read = options.read;
+  if (options.command == Command::kBench) return convert_bench(parsed);
   if (options.command == Command::kPut && parsed.value_option->count() == 0) {
     if (options.file.empty()) return "put: VALUE or --file is required";
     options.value.clear();
   } else if (options.command == Command::kPut && options.value == "-") {
     options.file = "-";
   }
+  if (!parsed.max_staleness.empty()) {
+    const auto staleness = parse_duration(parsed.max_staleness);
+    if (!staleness) {
+      return "--max-staleness: '" + parsed.max_staleness +
+             "' is no duration from 1ms to 1h, such as 500ms or 2s";
+    }
+    if (parsed.consistency != "stale") return "--max-staleness needs --consistency stale";
+    options.read.max_staleness = *staleness;
+  }
+  options.list.read = options.read;
   if (options.raw && (options.format == Format::kJson || !options.output.empty())) {
     return "get: --raw excludes --format json and --output";
   }
@@ -198,6 +209,23 @@ std::string convert(Parsed& parsed) {
 }
 
 }  // namespace
+
+CLI::App& add_command(CLI::App& parent, Parsed& parsed, Command command, const std::string& name,
+                      const std::string& description) {
+  CLI::App* app = parent.add_subcommand(name, description);
+  app->fallthrough();  // options of the program may follow the command
+  app->callback([&parsed, command] { parsed.options.command = command; });
+  return *app;
+}
+
+void add_consistency(CLI::App& app, Parsed& parsed) {
+  app.add_option("--consistency", parsed.consistency,
+                 "What reads see: linearizable every acknowledged write; lease the same while "
+                 "clocks run alike; stale what the asked node has")
+      ->check(CLI::IsMember({"linearizable", "lease", "stale"}))
+      ->type_name("LEVEL")
+      ->capture_default_str();
+}
 
 std::string Options::title() const {
   std::string out;
@@ -232,6 +260,8 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv, std:
   add_program_options(app, parsed);
   add_key_commands(app, parsed);
   add_cluster_commands(app, parsed);
+  add_bench_command(app, parsed);
+  add_completion_command(app, parsed);
   std::string problem;
   try {
     app.parse(argc, argv);
@@ -244,6 +274,10 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv, std:
     const auto rest = app.remaining();
     const bool unknown_command = app.get_subcommands().empty() && !rest.empty();
     problem = unknown_command ? "unknown command or option '" + rest.front() + "'" : e.what();
+  }
+  if (problem.empty() && parsed.options.command == Command::kCompletion) {
+    out << completion_script(app, parsed.shell);
+    return kExitDone;
   }
   if (problem.empty()) return std::move(parsed.options);
   err << kProgram << ": " << problem << "\nTry '" << kProgram << " --help'.\n";

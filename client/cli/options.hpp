@@ -12,6 +12,8 @@
 
 #include <kvstore/client/types.hpp>
 
+#include "bench/config.hpp"
+
 namespace kvstore::cli {
 
 enum class Command {
@@ -24,8 +26,11 @@ enum class Command {
   kMemberAdd,
   kMemberRemove,
   kMemberList,
+  kMemberPromote,
   kTransferLeader,
   kMetrics,
+  kBench,
+  kCompletion,
 };
 
 enum class Format { kTable, kJson };
@@ -49,6 +54,10 @@ struct Options {
   std::string address;
   bool learner = false;
   bool force = false;
+  // Of bench: servers, timeout and consistency stand above.
+  bench::Config bench;
+  bool preload = false;
+  double max_error_percent = 1;
 
   // "put mykey", for messages.
   std::string title() const;
@@ -57,8 +66,8 @@ struct Options {
 // "500ms", "2s", "5m", "1h", or a number of seconds; from 1 ms to 1 h.  Empty: no such duration.
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 
-// Options, or the exit code of a program that has said all there is to say: 0 after --help and
-// --version on `out`, 2 after a usage error on `err`.
+// Options, or the exit code of a program that has said all there is to say: 0 after --help,
+// --version and `completion` on `out`, 2 after a usage error on `err`.
 std::variant<Options, int> parse_options(int argc, const char* const* argv, std::ostream& out,
                                          std::ostream& err);
 

@@ -26,10 +26,16 @@ int dispatch(const Options& options, client::Client& client, Io& io) {
       return run_member_remove(options, client, io);
     case Command::kMemberList:
       return run_member_list(options, client, io);
+    case Command::kMemberPromote:
+      return run_member_promote(options, client, io);
     case Command::kTransferLeader:
       return run_transfer_leader(options, client, io);
     case Command::kMetrics:
       return run_metrics(options, client, io);
+    case Command::kBench:
+      return run_bench(options, io);
+    case Command::kCompletion:
+      break;  // done by the parser, which knows what there is to complete
   }
   return kExitUsage;
 }

@@ -18,10 +18,10 @@ struct Output {
 };
 
 // Runs kvstore-client; `arguments` go through the shell.
-Output run_client(const Node& node, const std::string& arguments) {
+Output run_client(const std::string& servers, const std::string& arguments) {
   const char* given = std::getenv("KVS_CLIENT");
   const std::string program = given != nullptr ? given : KVS_CLIENT_DEFAULT;
-  const std::string command = program + " --server " + node.url() + " " + arguments + " 2>&1";
+  const std::string command = program + " --server " + servers + " " + arguments + " 2>&1";
   FILE* pipe = ::popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   Output out;
@@ -31,6 +31,10 @@ Output run_client(const Node& node, const std::string& arguments) {
   }
   out.code = WEXITSTATUS(::pclose(pipe));
   return out;
+}
+
+Output run_client(const Node& node, const std::string& arguments) {
+  return run_client(node.url(), arguments);
 }
 
 std::string add_document(const Node& node) {
@@ -120,6 +124,31 @@ TEST_CASE("command-line-client") {
   CHECK(run_client(node, "delete mykey").code == 1);
   cluster[1].kill();
   CHECK(run_client(node, "get mykey").code == 3);
+}
+
+TEST_CASE("load-generator") {
+  Cluster cluster("load-generator");
+  cluster.boot(3);
+  std::string servers;
+  for (const std::string& url : cluster.urls()) servers += (servers.empty() ? "" : ",") + url;
+  const std::string common = " --format json --keys 50 --warmup 0";
+  const auto closed = run_client(servers,
+                                 "bench --preload --count 2000 --mix "
+                                 "put=40,get=40,delete=10,list=10 --value-bytes 1..5000" +
+                                     common);
+  CAPTURE(closed.text);
+  CHECK(closed.code == 0);
+  CHECK(contains(closed.text, "\"error_count\": 0"));
+  CHECK(contains(closed.text, "\"count\": 2000"));
+  const auto open = run_client(servers,
+                               "bench --preload --rate 400 --count 200 --distribution "
+                               "zipfian --max-errors 0" +
+                                   common);
+  CAPTURE(open.text);
+  CHECK(open.code == 0);
+  CHECK(contains(open.text, "\"count\": 200"));
+  CHECK(contains(open.text, "\"misses\": 0"));
+  CHECK(cluster.read_all(cluster[1], "bench/").size() == 50);
 }
 
 TEST_CASE("restart-with-the-same-flags") {
@@ -238,6 +267,8 @@ TEST_CASE("a-learner-stays-a-learner") {
   cluster.wait_caught_up({&node});
   CHECK(cluster.get(node, "k") == "v");
   CHECK(cluster.role_of(node.name()) == "learner");
+  CHECK(run_client(cluster[0], "member promote " + node.name()).code == 0);
+  cluster.wait_until("the voter", [&] { return cluster.role_of(node.name()) == "voter"; });
 }
 
 }  // namespace

@@ -192,6 +192,12 @@ TEST_CASE("membership") {
   CHECK(run_with(json_reply(200, "{}"), {"member", "remove", "n4"}).out == "OK n4 removed\n");
   CHECK(run_with(json_reply(200, "{}"), {"member", "remove", "n4", "--format=json"}).document() ==
         nlohmann::json({{"node_id", "n4"}, {"removed", true}}));
+  const auto promoted =
+      run_with(json_reply(200, R"({"node_id":"n3","address":"h:3","state":"learner",
+      "members":[{"node_id":"n3","address":"h:3","role":"learner"}]})"),
+               {"member", "promote", "n3"});
+  CHECK(promoted.out == "OK n3 learner (votes by itself once it has caught up)\n");
+  CHECK(run_with(json_reply(200, kStatus), {"member", "promote", "n9"}).code == 1);
   CHECK(run_with(json_reply(200, "{}"), {"transfer-leader", "n4"}).out == "OK n4 leads\n");
   const auto refused =
       run_with(error_reply(409, "quorum_loss", false, "no"), {"member", "remove", "n4"});

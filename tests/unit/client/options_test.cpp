@@ -141,6 +141,32 @@ TEST_CASE("usage errors end with 2 and one line that names what is wrong") {
       {{"health", "--protocol", "grpc"}, "api-grpc"},
       {{"member"}, "subcommand"},
       {{"member", "add", "n"}, "ADDRESS"},
+      {{"member", "promote"}, "NAME"},
+      {{"get", "k", "--max-staleness", "2s"}, "--max-staleness needs --consistency stale"},
+      {{"get", "k", "--consistency", "stale", "--max-staleness", "0"}, "--max-staleness: '0'"},
+      {{"get", "k", "--min-revision", "-1"}, "--min-revision"},
+      {{"completion"}, "SHELL"},
+      {{"completion", "fish"}, "fish"},
+      {{"bench", "--connections", "0"}, "bench: --connections: '0' is no whole number from 1 to"},
+      {{"bench", "--connections", "10001"}, "--connections"},
+      {{"bench", "--rate", "-1"}, "--rate: '-1' is no number from 0 to 10000000"},
+      {{"bench", "--rate", "nan"}, "--rate"},
+      {{"bench", "--duration", "0"}, "--duration: '0' is no duration from 1ms"},
+      {{"bench", "--warmup", "1d"}, "--warmup"},
+      {{"bench", "--duration", "1s", "--count", "5"}, "--count"},
+      {{"bench", "--keys", "0"}, "--keys"},
+      {{"bench", "--theta", "0"}, "--theta"},
+      {{"bench", "--distribution", "normal"}, "--distribution"},
+      {{"bench", "--value-bytes", "9..3"}, "--value-bytes: '9..3' is no size"},
+      {{"bench", "--value-bytes", "67108865"}, "--value-bytes"},
+      {{"bench", "--value-bytes", ""}, "--value-bytes"},
+      {{"bench", "--mix", "put=50"}, "--mix"},
+      {{"bench", "--mix", "put=50,put=50"}, "--mix"},
+      {{"bench", "--mix", "put=50,scan=50"}, "--mix: 'put=50,scan=50' is no list"},
+      {{"bench", "--mix", "put=100,"}, "--mix"},
+      {{"bench", "--list-limit", "1001"}, "--list-limit"},
+      {{"bench", "--seed", "x"}, "--seed"},
+      {{"bench", "--max-errors", "101"}, "--max-errors"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.text);
@@ -151,6 +177,35 @@ TEST_CASE("usage errors end with 2 and one line that names what is wrong") {
     CHECK(p.err.rfind("kvstore-client: ", 0) == 0);
     CHECK(p.err.find(c.text) != std::string::npos);
   }
+}
+
+TEST_CASE("the options of bench") {
+  const Parse defaults({"bench"});
+  REQUIRE(defaults.accepted);
+  const bench::Config& plain = defaults.options.bench;
+  CHECK(plain.connections == 16);
+  CHECK(plain.rate == 0);
+  CHECK(plain.duration == std::chrono::seconds(10));
+  CHECK(plain.warmup == std::chrono::seconds(1));
+  CHECK(plain.count == 0);
+  CHECK(plain.percent == std::array<uint32_t, 4>{0, 100, 0, 0});
+  CHECK(plain.distribution == bench::Distribution::kUniform);
+  const Parse p({"bench", "--mix", "list=5,put=20,get=75", "--value-bytes", "1..4096", "--rate",
+                 "1500.5", "--warmup", "0", "--count", "7", "--distribution", "zipfian",
+                 "--consistency", "stale", "--max-errors", "0.5", "--preload"});
+  CAPTURE(p.err);
+  REQUIRE(p.accepted);
+  const bench::Config& config = p.options.bench;
+  CHECK(config.percent == std::array<uint32_t, 4>{20, 75, 0, 5});
+  CHECK(config.value_bytes_min == 1);
+  CHECK(config.value_bytes_max == 4096);
+  CHECK(config.rate == 1500.5);
+  CHECK(config.warmup.count() == 0);
+  CHECK(config.count == 7);
+  CHECK(config.distribution == bench::Distribution::kZipfian);
+  CHECK(p.options.read.consistency == client::Consistency::kStale);
+  CHECK(p.options.max_error_percent == 0.5);
+  CHECK(p.options.preload);
 }
 
 TEST_CASE("help and version go to standard output with 0") {

@@ -115,6 +115,63 @@ TEST_CASE("get asks for JSON, or for the bytes when there is a sink") {
   CHECK(server.requests()[1].query.empty());
 }
 
+TEST_CASE("reads carry their bounds") {
+  ScriptedServer server([](const SeenRequest& request) {
+    const bool list = request.path == "/api/v1/kv";
+    return json_reply(200, list ? R"({"items":[]})" : R"({"key":"k","value":"dg=="})");
+  });
+  Client client = connect(server);
+  ReadOptions read;
+  read.consistency = Consistency::kStale;
+  read.max_staleness = std::chrono::milliseconds(1500);
+  read.min_revision = 12;
+  REQUIRE(client.get("k", read));
+  ListOptions list;
+  list.read = read;
+  REQUIRE(client.list(list, [](const Item&) { return true; }));
+  const std::string bounds = "consistency=stale&max_staleness=1500ms&min_revision=12";
+  CHECK(server.requests()[0].query == bounds);
+  CHECK(server.requests()[1].query == bounds + "&limit=1000");
+}
+
+TEST_CASE("a sink is told the size of the value before its bytes") {
+  ScriptedServer server([](const SeenRequest&) {
+    return Reply{200, std::string(300'000, 'v'), {}, Reply::Action::kAnswer};
+  });
+  Client client = connect(server);
+  uint64_t size = 0;
+  ReadOptions read;
+  read.on_size = [&](uint64_t bytes) { size = bytes; };
+  bool told_first = true;
+  REQUIRE(client.get("k", read, [&](uint64_t, std::string_view) {
+    told_first = told_first && size == 300'000;
+    return true;
+  }));
+  CHECK(told_first);
+}
+
+TEST_CASE("promoting admits a member again, with the address that it has and with a vote") {
+  ScriptedServer server([](const SeenRequest& request) {
+    return request.method == "GET"
+               ? json_reply(200, R"({"members":[{"node_id":"n1","address":"h:1","role":"voter"},
+                   {"node_id":"n2","address":"h:2","role":"learner"}]})")
+               : json_reply(202, R"({"node_id":"n2","address":"h:2","state":"learner"})");
+  });
+  Client client = connect(server);
+  const auto result = client.promote_member("n2");
+  REQUIRE(result);
+  CHECK(result->state == "learner");
+  const auto requests = server.requests();
+  REQUIRE(requests.size() == 2);
+  CHECK(requests[1].method == "POST");
+  CHECK(requests[1].path == "/api/v1/cluster/nodes");
+  CHECK(requests[1].body == R"({"address":"h:2","node_id":"n2"})");
+  const auto unknown = client.promote_member("n9");
+  REQUIRE_FALSE(unknown);
+  CHECK(unknown.error().kind == ErrorKind::kNotFound);
+  CHECK(server.requests().size() == 3);
+}
+
 TEST_CASE("list follows cursors up to the limit") {
   ScriptedServer server([](const SeenRequest& request) {
     if (request.query.find("cursor=") == std::string::npos) {

@@ -1,0 +1,105 @@
+#include "workload.hpp"
+
+#include <algorithm>
+
+#include "lib/text.hpp"
+
+namespace kvstore::bench {
+namespace {
+
+constexpr size_t kDigits = 12;
+
+std::string padded(uint64_t index) {
+  const std::string digits = std::to_string(index);
+  return std::string(kDigits - std::min(kDigits, digits.size()), '0') + digits;
+}
+
+std::string random_bytes(uint64_t count, Random& random) {
+  std::string out(count, '\0');
+  for (size_t i = 0; i < out.size(); i += sizeof(uint64_t)) {
+    uint64_t word = random();
+    for (size_t j = i; j < std::min(out.size(), i + sizeof word); ++j, word >>= 8) {
+      out[j] = static_cast<char>(word & 0xFF);
+    }
+  }
+  return out;
+}
+
+const char* name_of(client::Consistency consistency) {
+  switch (consistency) {
+    case client::Consistency::kLinearizable:
+      return "";
+    case client::Consistency::kLease:
+      return "consistency=lease";
+    case client::Consistency::kStale:
+      return "consistency=stale";
+  }
+  return "";
+}
+
+}  // namespace
+
+Workload::Workload(const Config& config)
+    : config_(config),
+      random_(config.seed),
+      chooser_(config.distribution, config.keys, config.theta),
+      encoded_prefix_(client::percent_encode(config.prefix)),
+      read_query_(name_of(config.consistency)),
+      // Values are pieces of this, from different offsets.
+      value_(random_bytes(config.value_bytes_max + 1024, random_)) {}
+
+std::string Workload::key(uint64_t index) const {
+  return config_.prefix + padded(index);
+}
+
+Operation Workload::choose_operation() {
+  auto left = static_cast<uint32_t>(random_() % 100);
+  for (size_t i = 0; i < kOperationCount; ++i) {
+    if (left < config_.percent[i]) return static_cast<Operation>(i);
+    left -= config_.percent[i];
+  }
+  return Operation::kGet;
+}
+
+void Workload::next(const std::string& host, Request* out) {
+  out->operation = choose_operation();
+  out->body = {};
+  const std::string key = encoded_prefix_ + padded(chooser_.next(random_));
+  const auto begin = [&](const char* method) { out->head.assign(method).append(" /api/v1/kv"); };
+  const auto end = [&](std::string_view headers) {
+    out->head.append(" HTTP/1.1\r\nHost: ").append(host).append("\r\n").append(headers);
+    out->head.append("\r\n");
+  };
+  switch (out->operation) {
+    case Operation::kPut: {
+      const uint64_t range = config_.value_bytes_max - config_.value_bytes_min + 1;
+      const uint64_t bytes = config_.value_bytes_min + (range == 1 ? 0 : random_() % range);
+      out->body = std::string_view(value_).substr(random_() % 1024, bytes);
+      begin("PUT");
+      out->head.append("/").append(key);
+      end("Content-Type: application/octet-stream\r\nContent-Length: " + std::to_string(bytes) +
+          "\r\n");
+      break;
+    }
+    case Operation::kGet:
+      begin("GET");
+      out->head.append("/").append(key);
+      if (!read_query_.empty()) out->head.append("?").append(read_query_);
+      end("Accept: application/octet-stream\r\n");
+      break;
+    case Operation::kDelete:
+      begin("DELETE");
+      out->head.append("/").append(key);
+      end("");
+      break;
+    case Operation::kList:
+      begin("GET");
+      out->head.append("?start=").append(key);
+      out->head.append("&limit=").append(std::to_string(config_.list_limit));
+      if (!read_query_.empty()) out->head.append("&").append(read_query_);
+      end("");
+      break;
+  }
+}
+
+}  // namespace kvstore::bench

@@ -1,0 +1,39 @@
+// The requests of a load test, as bytes ready to send.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "config.hpp"
+#include "keys.hpp"
+
+namespace kvstore::bench {
+
+struct Request {
+  Operation operation = Operation::kGet;
+  std::string head;       // up to the empty line
+  std::string_view body;  // of the workload; empty: none
+};
+
+class Workload {
+ public:
+  explicit Workload(const Config& config);
+
+  // Replaces `out` by the next request, addressed to `host` ("127.0.0.1:8081").
+  void next(const std::string& host, Request* out);
+
+  // "bench/000000000042", so that the order of bytes is that of the indexes.
+  std::string key(uint64_t index) const;
+
+ private:
+  Operation choose_operation();
+
+  const Config config_;
+  Random random_;
+  KeyChooser chooser_;
+  std::string encoded_prefix_, read_query_;
+  std::string value_;
+};
+
+}  // namespace kvstore::bench
