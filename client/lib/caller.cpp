@@ -74,7 +74,9 @@ Result<Answer> Caller::run(const Call& call) {
 }
 
 Result<Answer> Caller::run_rounds(const Call& call, Progress& progress) {
-  while (true) {
+  for (bool first = true;; first = false) {
+    // The wait before this round may have lasted longer than it should.
+    if (!first && Clock::now() >= progress.deadline) return give_up(call, progress);
     progress.servers_left = connections_.size();
     progress.any_connected = false;
     progress.notes.clear();
