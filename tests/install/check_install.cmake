@@ -31,4 +31,10 @@ run(${CMAKE_COMMAND} -G ${GENERATOR} -S ${CMAKE_CURRENT_LIST_DIR}/plugin -B ${WO
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 run(${prefix}/bin/kvstore-server --plugin-dir ${WORK}/build --list-plugins)
 expect("kvstore.storage-memory|storage-third-party")
+
+run(${CMAKE_COMMAND} -G ${GENERATOR} -S ${CMAKE_CURRENT_LIST_DIR}/client -B ${WORK}/client
+  -DCMAKE_PREFIX_PATH=${prefix} -DCMAKE_CXX_FLAGS=${CXX_FLAGS})
+run(${CMAKE_COMMAND} --build ${WORK}/client)
+run(${WORK}/client/program)
+expect("^unreachable unreachable\n$")
 file(REMOVE_RECURSE ${WORK})
