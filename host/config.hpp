@@ -58,6 +58,8 @@ struct LimitsConfig {
   uint64_t reader_age_ms_max = 600'000;
   uint64_t uploads_max = 64;
   uint64_t upload_idle_ms = 600'000;
+  uint64_t watches_max = 10'000;
+  uint64_t watch_lag_bytes_max = 4 << 20;
   uint64_t forwarded_requests_max = 8'192;
   uint64_t forwarded_bytes_max = 256 << 20;
   uint64_t disk_reserve_bytes = 256 << 20;

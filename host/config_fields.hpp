@@ -42,6 +42,8 @@ void limits_fields(Visit&& visit, Limits& c) {
   visit("reader_age_ms_max", c.reader_age_ms_max);
   visit("uploads_max", c.uploads_max);
   visit("upload_idle_ms", c.upload_idle_ms);
+  visit("watches_max", c.watches_max);
+  visit("watch_lag_bytes_max", c.watch_lag_bytes_max);
   visit("forwarded_requests_max", c.forwarded_requests_max);
   visit("forwarded_bytes_max", c.forwarded_bytes_max);
   visit("disk_reserve_bytes", c.disk_reserve_bytes);

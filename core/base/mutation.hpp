@@ -48,6 +48,9 @@ enum class Mutation {
   kRevisionPerBatch,    // revisions depend on how entries are cut into batches
   kHistoryForgotten,    // a version that its own batch replaces is not kept
   kCompactTooMuch,      // a compaction takes what the oldest revision needs
+  // watches
+  kWatchSkipsLast,    // of what is new, the last revision is passed over
+  kWatchResumesLate,  // a watcher that fell behind goes on one revision too late
   kCount,
 };
 

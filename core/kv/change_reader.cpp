@@ -7,12 +7,11 @@
 
 #include "kv/range.hpp"
 #include "kv/validate.hpp"
-#include "kv/versions.hpp"
 
 namespace kvstore::kv {
 namespace {
 
-// One change within the range, kept while the next one is looked for.
+// One change within the range, kept until it is known whether another of its revision follows.
 struct Found {
   ChangePosition position;
   std::string key;
@@ -23,7 +22,7 @@ struct Found {
 class ChangeWalk {
  public:
   ChangeWalk(View* view, const ChangeOptions& options, const ChangeSink& sink)
-      : view_(*view), options_(options), interval_(options.range), sink_(sink), old_(view) {}
+      : view_(*view), options_(options), interval_(options.range), sink_(sink), loader_(view) {}
 
   Result<ChangesResult> run(ChangePosition from, uint64_t revision) {
     ScanOptions scan;
@@ -32,108 +31,67 @@ class ChangeWalk {
     scan.upper = change_key({revision + 1, 0});
     auto opened = view_.cursor(scan);
     if (!opened) return opened.status();
-    cursor_ = std::move(*opened);
-    if (Status s = advance(); !s) return s;
-    while (next_) {
-      Found change = std::move(*next_);
-      if (Status s = advance(); !s) return s;
-      Result<bool> taken = deliver(change);
-      if (!taken) return taken.status();
+    const std::unique_ptr<Cursor> cursor = std::move(*opened);
+    for (uint64_t scanned = 1;; scanned++) {
+      Result<bool> moved = cursor->next();
+      if (!moved) return moved.status();
+      if (!*moved) break;
+      if (Status s = take(*cursor); !s) return s;
       if (result_.more) return result_;
-      if (!*taken) {
-        result_.more = true;
-        result_.next = {change.position.revision, change.position.number + 1};
-        return result_;
-      }
+      if (held_ || options_.scanned_max == 0 || scanned < options_.scanned_max) continue;
+      result_.more = true;
+      result_.next = {at_.revision, at_.number + 1};
+      return result_;
+    }
+    if (held_) {
+      if (Status s = deliver(false); !s) return s;
+      if (result_.more) return result_;
     }
     result_.next = {revision + 1, 0};
     return result_;
   }
 
  private:
-  // To the next change within the range.
-  Status advance() {
-    next_.reset();
-    for (;;) {
-      Result<bool> moved = cursor_->next();
-      if (!moved) return moved.status();
-      if (!*moved) return Status();
-      auto position = parse_change_key(cursor_->key());
-      if (!position) return position.status();
-      auto change = decode_change(cursor_->value());
-      if (!change) return change.status();
-      if (!interval_.contains(change->key)) continue;
-      next_ = Found{*position, std::string(change->key), change->had_before, change->has_after};
-      return Status();
+  // The pair at which the cursor stands: settles the change held before and holds this one.
+  Status take(const Cursor& cursor) {
+    auto position = parse_change_key(cursor.key());
+    if (!position) return position.status();
+    auto change = decode_change(cursor.value());
+    if (!change) return change.status();
+    at_ = *position;
+    const bool wanted = interval_.contains(change->key);
+    std::optional<Found> found;
+    if (wanted) {
+      found = Found{at_, std::string(change->key), change->had_before, change->has_after};
     }
-  }
-
-  // False when the sink stops; result_.more when the change did not fit.
-  Result<bool> deliver(const Found& change) {
-    const uint64_t at = change.position.revision;
-    ChangeView out;
-    out.kind = change.has_after ? ChangeView::Kind::kPut : ChangeView::Kind::kDelete;
-    out.revision = at;
-    out.more_of_revision = next_ && next_->position.revision == at;
-    out.now.key = change.key;
-    out.now.mod_revision = at;
-    std::string before;
-    ItemView prev;
-    if (options_.with_prev && change.had_before) {
-      Status s = read_before(change, &before, &prev);
-      if (!s) return s;
-      out.prev = &prev;
+    const bool same = held_ && held_->position.revision == at_.revision;
+    if (held_ && (wanted || !same)) {
+      if (Status s = deliver(wanted && same); !s) return s;
     }
-    if (!change.has_after) return give(change, out);
-    bool taken = false;
-    bool right = true;
-    auto with_item = [&](const Record& record) {
-      right = record.mod_revision == at;
-      out.now = to_item(change.key, record, false);
-      taken = right && give(change, out);
-    };
-    Status s = visit_after(change.key, at, with_item);
-    if (s.code() == Code::kNotFound || !right)
-      return Status(Code::kCorrupt,
-                    fmt::format("the version that revision {} made is missing", at));
-    if (!s) return s;
-    return taken;
-  }
-
-  // The version in force at the revision, by the kept cursor.
-  Status visit_after(Bytes key, uint64_t at, FunctionRef<void(const Record&)> visit) {
-    Record record;
-    Result<bool> found = old_.find(key, at, &record);
-    if (!found) return found.status();
-    if (*found) {
-      visit(record);
-      return Status();
-    }
-    Status bad;
-    Status read = view_.get(kSpaceUser, key, [&](Bytes bytes) {
-      auto current = decode_record_of(key, bytes);
-      if (current)
-        visit(*current);
-      else
-        bad = current.status();
-    });
-    return read.is_ok() ? bad : read;
-  }
-
-  Status read_before(const Found& change, std::string* bytes, ItemView* item) {
-    Status s = view_.get(kSpaceHistory, history_key(change.key, change.position.revision),
-                         [&](Bytes stored) { bytes->assign(stored); });
-    if (s.code() == Code::kNotFound)
-      return Status(Code::kCorrupt, fmt::format("the version that revision {} replaced is missing",
-                                                change.position.revision));
-    if (!s) return s;
-    auto record = decode_record_of(change.key, *bytes);
-    if (!record) return record.status();
-    *item = to_item(change.key, *record, false);
+    if (wanted) held_ = std::move(found);
     return Status();
   }
 
-  bool give(const Found& change, const ChangeView& view) {
+  // The change that is held; sets result_.more when it did not fit or the sink stops.
+  Status deliver(bool more_of_revision) {
+    const Found change = std::move(*held_);
+    held_.reset();
+    Change stored;
+    stored.key = change.key;
+    stored.had_before = change.had_before;
+    stored.has_after = change.has_after;
+    bool taken = true;
+    Status s = loader_.load(change.position, stored, options_.with_prev, [&](ChangeView view) {
+      view.more_of_revision = more_of_revision;
+      taken = give(change.position, view);
+    });
+    if (!s || taken || result_.more) return s;
+    result_.more = true;
+    result_.next = {change.position.revision, change.position.number + 1};
+    return Status();
+  }
+
+  bool give(ChangePosition position, const ChangeView& view) {
     uint64_t bytes = view.now.key.size() + view.now.value.size();
     if (view.prev != nullptr) bytes += view.prev->value.size();
     const bool full = options_.changes_max != 0 && result_.count == options_.changes_max;
@@ -141,7 +99,7 @@ class ChangeWalk {
         result_.count != 0 && bytes > options_.bytes_max - std::min(bytes_, options_.bytes_max);
     if (full || heavy) {
       result_.more = true;
-      result_.next = change.position;
+      result_.next = position;
       return false;
     }
     bytes_ += bytes;
@@ -151,16 +109,79 @@ class ChangeWalk {
 
   View& view_;
   const ChangeOptions& options_;
-  KeyInterval interval_;
+  const KeyInterval interval_;
   const ChangeSink& sink_;
-  OldVersions old_;
-  std::unique_ptr<Cursor> cursor_;
-  std::optional<Found> next_;
+  ChangeLoader loader_;
+  std::optional<Found> held_;
+  ChangePosition at_;  // of the pair looked at last
   ChangesResult result_;
   uint64_t bytes_ = 0;
 };
 
 }  // namespace
+
+Status ChangeLoader::load(ChangePosition at, const Change& change, bool with_prev,
+                          FunctionRef<void(const ChangeView&)> visit) {
+  ChangeView out;
+  out.kind = change.has_after ? ChangeView::Kind::kPut : ChangeView::Kind::kDelete;
+  out.revision = at.revision;
+  out.now.key = change.key;
+  out.now.mod_revision = at.revision;
+  std::string before;
+  ItemView prev;
+  if (with_prev && change.had_before) {
+    if (Status s = read_before(change.key, at.revision, &before, &prev); !s) return s;
+    out.prev = &prev;
+  }
+  if (!change.has_after) {
+    visit(out);
+    return Status();
+  }
+  bool right = true;
+  Status s = visit_after(change.key, at.revision, [&](const Record& record) {
+    right = record.mod_revision == at.revision;
+    if (!right) return;
+    out.now = to_item(change.key, record, false);
+    visit(out);
+  });
+  if (s.code() == Code::kNotFound || !right)
+    return Status(Code::kCorrupt,
+                  fmt::format("the version that revision {} made is missing", at.revision));
+  return s;
+}
+
+// The version in force at the revision, by the kept cursor.
+Status ChangeLoader::visit_after(Bytes key, uint64_t at, FunctionRef<void(const Record&)> visit) {
+  Record record;
+  Result<bool> found = old_.find(key, at, &record);
+  if (!found) return found.status();
+  if (*found) {
+    visit(record);
+    return Status();
+  }
+  Status bad;
+  Status read = view_.get(kSpaceUser, key, [&](Bytes bytes) {
+    auto current = decode_record_of(key, bytes);
+    if (current)
+      visit(*current);
+    else
+      bad = current.status();
+  });
+  return read.is_ok() ? bad : read;
+}
+
+Status ChangeLoader::read_before(Bytes key, uint64_t at, std::string* bytes, ItemView* item) {
+  Status s =
+      view_.get(kSpaceHistory, history_key(key, at), [&](Bytes stored) { bytes->assign(stored); });
+  if (s.code() == Code::kNotFound)
+    return Status(Code::kCorrupt,
+                  fmt::format("the version that revision {} replaced is missing", at));
+  if (!s) return s;
+  auto record = decode_record_of(key, *bytes);
+  if (!record) return record.status();
+  *item = to_item(key, *record, false);
+  return Status();
+}
 
 Result<ChangesResult> read_changes(View& view, ChangePosition from, const ChangeOptions& options,
                                    const ChangeSink& sink) {

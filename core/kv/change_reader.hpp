@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <functional>
 
+#include "base/function_ref.hpp"
 #include "kv/history.hpp"
 #include "kv/reader.hpp"
+#include "kv/versions.hpp"
 
 namespace kvstore::kv {
 
@@ -27,6 +29,9 @@ struct ChangeOptions {
   bool with_prev = false;
   uint64_t changes_max = 0;         // delivered at most; 0: no limit
   uint64_t bytes_max = UINT64_MAX;  // of keys and values, but for the first change
+  // Stored changes looked at before it ends with `more`, within the range or not, but for those
+  // that tell whether a delivered change is the last of its revision; 0: no limit.
+  uint64_t scanned_max = 0;
 };
 
 struct ChangesResult {
@@ -41,5 +46,24 @@ struct ChangesResult {
 // view's revision.  COMPACTED, naming the oldest revision, at or below the compacted one.
 Result<ChangesResult> read_changes(View& view, ChangePosition from, const ChangeOptions& options,
                                    const ChangeSink& sink);
+
+// Reads what stored changes did: the version that each left and the one it replaced.  Keeps its
+// place in the store from one change to the next.  One thread; ends before its view.
+class ChangeLoader {
+ public:
+  explicit ChangeLoader(View* view) : view_(*view), old_(view) {}
+
+  // Calls the visitor once, with more_of_revision unset.  Views live during the call.  CORRUPT when
+  // a version that must be there is missing: only for changes above the compacted revision.
+  Status load(ChangePosition at, const Change& change, bool with_prev,
+              FunctionRef<void(const ChangeView&)> visit);
+
+ private:
+  Status visit_after(Bytes key, uint64_t at, FunctionRef<void(const Record&)> visit);
+  Status read_before(Bytes key, uint64_t at, std::string* bytes, ItemView* item);
+
+  View& view_;
+  OldVersions old_;
+};
 
 }  // namespace kvstore::kv

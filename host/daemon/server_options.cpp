@@ -47,6 +47,8 @@ void set_limits(const Config& config, ServerOptions* out) {
   limits.readers_max = c.readers_max;
   limits.reader_age_ms_max = c.reader_age_ms_max;
   limits.uploads_max = c.uploads_max;
+  limits.watches_max = c.watches_max;
+  limits.watch_lag_bytes_max = c.watch_lag_bytes_max;
   out->node.upload_idle_ms = c.upload_idle_ms;
   out->node.forwarded_requests_max = c.forwarded_requests_max;
   out->node.forwarded_bytes_max = c.forwarded_bytes_max;

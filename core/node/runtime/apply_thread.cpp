@@ -120,6 +120,7 @@ Status ApplyThread::apply_group(std::span<ApplyBatch*> group) {
   KVS_ASSERT(results_.size() == entries_.size());
   // First the report: whoever hears of a write finds it applied when it reads.
   callbacks_.applied(report());
+  callbacks_.advanced(machine_->revision());
   size_t start = 0;
   for (ApplyBatch* batch : group) {
     for (auto& [offset, proposal] : batch->proposals) {
@@ -161,6 +162,7 @@ Status ApplyThread::run_install(Install* install) {
   if (Status s = install->restore->commit(at, install->meta.configuration.encode()); !s) return s;
   if (Status s = machine_->reload(); !s) return s;
   install->done(report());
+  callbacks_.advanced(machine_->revision());
   return Status::ok();
 }
 

@@ -21,6 +21,8 @@ class ApplyThread : public StatePort {
  public:
   struct Callbacks {
     std::function<void(const AppliedReport&)> applied;
+    // The state shows this revision: after each batch and each install.
+    std::function<void(uint64_t revision)> advanced;
     std::function<void(raft::LogId durable)> synced;
     // The state right after a Checkpoint.
     std::function<void(std::unique_ptr<kv::View>)> checkpoint;

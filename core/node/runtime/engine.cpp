@@ -9,9 +9,9 @@
 namespace kvstore::node::runtime {
 namespace {
 
-kvs_status refuse_unsupported(kvs_error* err, const char* what) {
+kvs_status refuse_download(kvs_error* err) {
   return plugin::fill_error(
-      err, Status(Code::kUnsupported, std::string(what) + " is not available in this version"));
+      err, Status(Code::kUnsupported, "downloads are not available in this version"));
 }
 
 kvs_status engine_control(void* ctx, const kvs_call* c, const char* verb, const kvs_slice* json,
@@ -48,19 +48,13 @@ kvs_status engine_metrics(void* ctx, kvs_slice_sink text, void* sctx) noexcept {
   return text(sctx, &slice);
 }
 
-// Watches and downloads are a later part of the product: each says so instead of pretending.
-kvs_status engine_watch_open(void*, const kvs_call*, const kvs_watch_options*, kvs_watch_fn, void*,
-                             kvs_watch**, kvs_error* err) noexcept {
-  return refuse_unsupported(err, "watch");
-}
-void engine_watch_credit(kvs_watch*, uint32_t) noexcept {}
-void engine_watch_close(kvs_watch*) noexcept {}
+// Downloads are a later part of the product, which is said instead of pretending.
 kvs_status engine_blob_open(void*, const kvs_call*, const char*, kvs_blob**,
                             kvs_error* err) noexcept {
-  return refuse_unsupported(err, "download");
+  return refuse_download(err);
 }
 kvs_status engine_blob_read(kvs_blob*, uint64_t, kvs_slice_sink, void*, kvs_error* err) noexcept {
-  return refuse_unsupported(err, "download");
+  return refuse_download(err);
 }
 void engine_blob_close(kvs_blob*) noexcept {}
 const void* engine_get_extension(void*, const char*) noexcept {

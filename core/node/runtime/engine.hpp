@@ -3,7 +3,7 @@
 // Lifecycle: built before the front ends; drained (the Node ends everything) before they stop;
 // destroyed after them. Concurrency: [any-thread] throughout.  Completions run on the raft or the
 // apply thread; a consumer posts and returns. Outline: engine.cpp the tables, control and metrics;
-// engine_txn.cpp writes and uploads; engine_read.cpp readers.
+// engine_txn.cpp writes and uploads; engine_read.cpp readers; engine_watch.cpp watches.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,7 @@
 #include "node/runtime/fatal.hpp"
 #include "node/runtime/raft_thread.hpp"
 #include "node/runtime/state_adapter.hpp"
+#include "node/runtime/watch_service.hpp"
 
 namespace kvstore::node::runtime {
 
@@ -29,6 +30,7 @@ class Engine {
     RaftThread* raft_thread = nullptr;
     StateAdapter* adapter = nullptr;
     kv::StateMachine* machine = nullptr;
+    WatchService* watches = nullptr;
     Clock* clock = nullptr;
     std::function<std::string()> metrics_text;  // Prometheus exposition
     FatalFn fatal;                              // a read found that the state cannot be trusted
@@ -106,5 +108,10 @@ kvs_status engine_scan(kvs_reader* r, const kvs_range* range, uint32_t flags, ui
 kvs_status engine_value_read(kvs_reader* r, const kvs_slice* key, uint64_t offset, uint64_t bytes,
                              kvs_slice_sink sink, void* sctx, kvs_error* err) noexcept;
 void engine_read_close(kvs_reader* r) noexcept;
+// engine_watch.cpp and, for handles, watch_service.cpp
+kvs_status engine_watch_open(void* ctx, const kvs_call* c, const kvs_watch_options* o,
+                             kvs_watch_fn fn, void* user, kvs_watch** out, kvs_error* err) noexcept;
+void engine_watch_credit(kvs_watch* w, uint32_t batches) noexcept;
+void engine_watch_close(kvs_watch* w) noexcept;
 
 }  // namespace kvstore::node::runtime

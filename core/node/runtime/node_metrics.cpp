@@ -29,6 +29,7 @@ constexpr Series kGauges[] = {
     {"kvstore_engine_reads_waiting", "Reads and administrative calls not answered yet."},
     {"kvstore_engine_readers_open", "Readers open at the moment."},
     {"kvstore_engine_uploads_open", "Large values being received."},
+    {"kvstore_engine_watches_open", "Watches open at the moment."},
     {"kvstore_disk_free_bytes", "Free space on the disk of the data directory."},
 };
 constexpr Series kCounters[] = {
@@ -92,6 +93,7 @@ void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
   set(kReadsWaiting, engine.reads().items());
   set(kReadersOpen, engine.readers().items());
   set(kUploadsOpen, engine.uploads().items());
+  set(kWatchesOpen, engine.parts().watches->watches());
   if (node.free_bytes() != UINT64_MAX) set(kDiskFree, node.free_bytes());
   const Counters& c = node.counters();
   raise(kProposals, c.proposals);

@@ -42,6 +42,7 @@ class NodeMetrics {
     kReadsWaiting,
     kReadersOpen,
     kUploadsOpen,
+    kWatchesOpen,
     kDiskFree,
     kGaugeCount
   };

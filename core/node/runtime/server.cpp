@@ -23,6 +23,7 @@
 #include "node/runtime/snapshot_streams.hpp"
 #include "node/runtime/state_hasher.hpp"
 #include "node/runtime/transport_host.hpp"
+#include "node/runtime/watch_service.hpp"
 #include "plugin/api.hpp"
 
 namespace kvstore::node::runtime {
@@ -104,6 +105,7 @@ struct Server::Impl : ObserverPort {
   std::unique_ptr<LogThread> log_thread;
   std::unique_ptr<ApplyThread> apply_thread;
   std::unique_ptr<SnapshotStreams> snapshots;
+  std::unique_ptr<WatchService> watches;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Node> node;
   std::unique_ptr<NodeMetrics> metrics;
@@ -300,9 +302,14 @@ Status Server::Impl::build_node() {
   machine = std::move(*opened);
 
   auto on_fatal = [this](const Status& why) { fatal(why); };
-  engine = std::make_unique<Engine>(Engine::Parts{&raft_thread, adapter.get(), machine.get(),
-                                                  &clock, options.metrics_text, on_fatal},
-                                    options.limits);
+  kv::WatchLimits watch_limits;
+  watch_limits.lag_bytes_max = options.limits.watch_lag_bytes_max;
+  watches = std::make_unique<WatchService>(adapter.get(), machine.get(), options.limits.watches_max,
+                                           watch_limits, on_fatal);
+  engine =
+      std::make_unique<Engine>(Engine::Parts{&raft_thread, adapter.get(), machine.get(),
+                                             watches.get(), &clock, options.metrics_text, on_fatal},
+                               options.limits);
   log_thread = std::make_unique<LogThread>(
       &log_store,
       LogThread::Callbacks{[this](uint64_t sequence) {
@@ -318,6 +325,7 @@ Status Server::Impl::build_node() {
       &state_store, adapter.get(), machine.get(),
       ApplyThread::Callbacks{
           [this](const AppliedReport& r) { raft_thread.post([this, r] { node->on_applied(r); }); },
+          [this](uint64_t revision) { watches->advanced(revision); },
           [this](raft::LogId durable) {
             raft_thread.post([this, durable] { node->on_state_synced(durable); });
           },
@@ -365,6 +373,7 @@ Status Server::Impl::build_node() {
 
 void Server::Impl::start_threads() {
   log_thread->start();
+  watches->start();
   hasher.start(
       [this](const kv::StateHash& hash) {
         raft_thread.post([this, hash] { node->on_state_hash(hash); });
@@ -449,6 +458,8 @@ void Server::Impl::drain() {
     return may_stop->load();
   });
   raft_thread.post([this] { node->fail(Status(Code::kClosed, "the node is shutting down")); });
+  stop_step = "the end of the watches";
+  watches->cancel_all();
   stop_step = "the end of the requests under way";
   wait_until(1'000,
              [this] { return engine->proposals().items() == 0 && engine->reads().items() == 0; });
@@ -461,6 +472,8 @@ void Server::Impl::stop() {
   if (threads_running) drain();
   stop_step = "the API plugins";
   for (plugin::Api& api : apis) api.stop();
+  stop_step = "the watches";
+  if (watches) watches->stop();
   stop_step = "the disk monitor";
   disk_monitor.stop();
   stop_step = "the transport plugin";
@@ -490,6 +503,7 @@ void Server::Impl::release() {
   log_thread.reset();
   frontends.clear();
   engine.reset();
+  watches.reset();
   machine.reset();
   adapter.reset();
   stop_step = "the closing of the transport plugin";

@@ -330,15 +330,6 @@ TEST_CASE_FIXTURE(Fixture, "control verbs, metrics, and what this version does n
             },
             &text) == KVS_OK);
   CHECK(text == "figures");
-  kvs_call call{};
-  call.struct_size = sizeof call;
-  kvs_watch_options options{};
-  options.struct_size = sizeof options;
-  options.range.kind = KVS_RANGE_ALL;
-  kvs_watch_fn ignore = [](void*, kvs_status, const kvs_event*, uint32_t, uint64_t) noexcept {};
-  kvs_watch* watch = nullptr;
-  CHECK(node.engine()->watch_open(node.engine()->ctx, &call, &options, ignore, nullptr, &watch,
-                                  nullptr) == KVS_E_UNSUPPORTED);
 }
 
 TEST_CASE_FIXTURE(Fixture, "without a cluster, calls end at their deadlines with a definite no") {
