@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,6 +63,23 @@ class BodySource {
   virtual kvs_status next(std::string* out) = 0;
 };
 
+struct StreamPiece;
+
+// An answer that comes bit by bit, or once something has happened, while no thread waits for it.
+//
+// The front calls start() and then take(), one call at a time, and each time when everything taken
+// before has been sent: so a stream knows what it has under way, and a client that does not read
+// holds nothing but that.
+class Stream {
+ public:
+  // No wake after it returned.
+  virtual ~Stream() = default;
+  // `wake` may be called on any thread, as often as one likes: take() has something new.
+  virtual void start(std::function<void()> wake) = 0;
+  // Called at the beginning, after a wake, after what was taken is sent, and when it is due.
+  virtual StreamPiece take(uint64_t now_ns) = 0;
+};
+
 struct Response {
   int status = 200;
   std::string_view content_type = "application/json";  // static
@@ -70,6 +88,11 @@ struct Response {
   std::unique_ptr<BodySource> source;  // follows `body`
   // Bytes that `source` will give; nothing: unknown, sent in chunks.
   std::optional<uint64_t> source_bytes;
+  // Gives the body instead; the connection ends with it.
+  std::unique_ptr<Stream> stream;
+  // The stream gives the whole answer, status and all, by StreamPiece::answer: nothing else here
+  // counts.
+  bool deferred = false;
   uint64_t revision = 0;  // X-Kvstore-Revision; 0: not known
   uint64_t term = 0;      // X-Kvstore-Term; 0: not known
   bool close = false;     // end the connection after this answer
@@ -77,6 +100,13 @@ struct Response {
   void set_header(std::string_view name, std::string_view value) {
     headers.append(name).append(": ").append(value).append("\r\n");
   }
+};
+
+struct StreamPiece {
+  std::string text;                // may be empty
+  bool end = false;                // nothing follows
+  std::optional<Response> answer;  // of a deferred stream: the end; without a source or a stream
+  uint64_t due_ns = UINT64_MAX;    // when to ask again even if nothing happens
 };
 
 // A piece of a streamed body.  With an error it is the last: the client is gone, too slow, or sent

@@ -25,6 +25,8 @@ const char kConfigSchema[] = R"json({
       "description": "Key-value requests at a time, then 429; default and at most 7/8 of threads."},
     "max_waiting_requests": {"type": "integer", "minimum": 1, "maximum": 16384, "default": 16,
       "description": "Administrative requests at a time, then 429; at most 1/16 of threads."},
+    "max_watches": {"type": "integer", "minimum": 1, "maximum": 65536, "default": 2048,
+      "description": "Watches at a time, then 429; they hold no thread and count apart from max_connections."},
     "max_key_bytes": {"type": "integer", "minimum": 1, "maximum": 8192, "default": 4096},
     "max_value_bytes": {"type": "integer", "minimum": 1, "maximum": 1073741824,
       "default": 67108864},
@@ -45,7 +47,9 @@ const char kConfigSchema[] = R"json({
       "description": "The slowest sender or reader of bodies that is tolerated."},
     "keep_alive_timeout_ms": {"type": "integer", "minimum": 1, "maximum": 3600000,
       "default": 60000,
-      "description": "An idle connection is closed after this; sooner when threads are wanted."}
+      "description": "An idle connection is closed after this; sooner when threads are wanted."},
+    "watch_heartbeat_ms": {"type": "integer", "minimum": 10, "maximum": 600000, "default": 15000,
+      "description": "A watch on which nothing happens sends a sign of life as often as this."}
   }
 })json";
 
@@ -58,6 +62,7 @@ Config parse_config(const kvs_slice& config_json) {
       options.unsigned_integer("max_connections_per_address", 0, 0, 65536);
   c.max_data_requests = options.unsigned_integer("max_data_requests", c.threads * 7 / 8, 1, 16384);
   c.max_waiting_requests = options.unsigned_integer("max_waiting_requests", 16, 1, 16384);
+  c.max_watches = options.unsigned_integer("max_watches", 2048, 1, 65536);
   c.max_key_bytes = options.unsigned_integer("max_key_bytes", 4096, 1, 8192);
   c.max_value_bytes = options.unsigned_integer("max_value_bytes", 64ull << 20, 1, 1ull << 30);
   c.max_list_items = options.unsigned_integer("max_list_items", 10000, 1, 100000);
@@ -68,6 +73,7 @@ Config parse_config(const kvs_slice& config_json) {
   c.send_timeout_ms = options.unsigned_integer("send_timeout_ms", 10000, 1, 600000);
   c.min_bytes_per_second = options.unsigned_integer("min_bytes_per_second", 16384, 1, 1ull << 30);
   c.keep_alive_timeout_ms = options.unsigned_integer("keep_alive_timeout_ms", 60000, 1, 3600000);
+  c.watch_heartbeat_ms = options.unsigned_integer("watch_heartbeat_ms", 15000, 10, 600000);
   options.reject_unknown();
   // Data and waiting requests together must leave threads for health and metrics.
   c.max_waiting_requests = std::min(c.max_waiting_requests, std::max<uint64_t>(1, c.threads / 16));

@@ -15,6 +15,7 @@ struct Config {
   uint64_t max_connections_per_address;  // 0: no limit
   uint64_t max_data_requests;
   uint64_t max_waiting_requests;
+  uint64_t max_watches;
   uint64_t max_key_bytes;
   uint64_t max_value_bytes;
   uint64_t max_list_items;
@@ -25,6 +26,7 @@ struct Config {
   uint64_t send_timeout_ms;
   uint64_t min_bytes_per_second;
   uint64_t keep_alive_timeout_ms;
+  uint64_t watch_heartbeat_ms;
 };
 
 // Throws sdk::Error(KVS_E_INVALID) naming the option.

@@ -11,7 +11,7 @@ namespace {
 
 // Parameters of the API's design that this version does not have yet: ignoring one would do
 // something else than was asked.
-constexpr std::string_view kLater[] = {"ttl",     "lease",   "from_revision", "wait",
+constexpr std::string_view kLater[] = {"ttl",     "lease",
                                        "verbose", "exclude", "sync"};
 
 bool contains(std::initializer_list<std::string_view> names, std::string_view name) {

@@ -17,6 +17,7 @@ enum class RouteClass : uint8_t {
   kData,     // key-value requests: limited, 429 beyond
   kWaiting,  // administrative requests that may take seconds: limited apart
   kProbe,    // health and metrics: always answered
+  kWatch,    // streams, which hold no thread: limited by their number
 };
 
 struct Route {

@@ -26,6 +26,12 @@ ApiError saturated(const char* option, uint64_t limit) {
                                            " requests at a time (" + option + ")");
 }
 
+struct Limit {
+  std::atomic<uint64_t>* counter = nullptr;  // null: unlimited
+  uint64_t limit = 0;
+  const char* option = "";
+};
+
 }  // namespace
 
 // Stands in for a client: the answer is the name.
@@ -53,18 +59,18 @@ Service::Admission Service::admit(Request* request) {
   admission.route = match.route;
   request->tail = match.tail;
   const Config& c = config();
+  Limit limit;
   if (match.route->route_class == RouteClass::kData) {
-    if (enter(&data_requests_, c.max_data_requests)) {
-      admission.slot = Slot(&data_requests_);
-    } else {
-      admission.refusal = saturated("max_data_requests", c.max_data_requests);
-    }
+    limit = {&data_requests_, c.max_data_requests, "max_data_requests"};
   } else if (match.route->route_class == RouteClass::kWaiting) {
-    if (enter(&waiting_requests_, c.max_waiting_requests)) {
-      admission.slot = Slot(&waiting_requests_);
-    } else {
-      admission.refusal = saturated("max_waiting_requests", c.max_waiting_requests);
-    }
+    limit = {&waiting_requests_, c.max_waiting_requests, "max_waiting_requests"};
+  } else if (match.route->route_class == RouteClass::kWatch) {
+    limit = {&watches_, c.max_watches, "max_watches"};
+  }
+  if (limit.counter != nullptr && enter(limit.counter, limit.limit)) {
+    admission.slot = Slot(limit.counter);
+  } else if (limit.counter != nullptr) {
+    admission.refusal = saturated(limit.option, limit.limit);
   }
   if (!admission.refusal && match.route->check_head != nullptr) {
     try {

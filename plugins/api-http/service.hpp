@@ -74,6 +74,7 @@ class Service {
   RequestMetrics metrics_;
   std::atomic<uint64_t> data_requests_{0};
   std::atomic<uint64_t> waiting_requests_{0};
+  std::atomic<uint64_t> watches_{0};
   std::atomic<uint64_t> newest_term_{0};
 
   std::atomic<bool> node_name_known_{false};

@@ -45,8 +45,12 @@ void append_field(std::string_view name, uint64_t value, std::string* out) {
   out->append("\r\n");
 }
 
+bool is_open_ended(const Response& response) {
+  return response.stream != nullptr || (response.source != nullptr && !response.source_bytes);
+}
+
 bool in_chunks(const Response& response, const AnswerContext& context) {
-  return response.source != nullptr && !response.source_bytes && context.http_1_1;
+  return is_open_ended(response) && context.http_1_1;
 }
 
 void append_head(const Response& response, const AnswerContext& context, std::string* out) {
@@ -58,7 +62,7 @@ void append_head(const Response& response, const AnswerContext& context, std::st
   if (response.status != 304) append_field("Content-Type", response.content_type, out);
   if (in_chunks(response, context)) {
     append_field("Transfer-Encoding", "chunked", out);
-  } else if (response.status != 304 && (response.source == nullptr || response.source_bytes)) {
+  } else if (response.status != 304 && !is_open_ended(response)) {
     append_field("Content-Length", response.body.size() + response.source_bytes.value_or(0), out);
   }
   out->append(response.headers);
@@ -175,13 +179,39 @@ bool send_answer(Response& response, AnswerContext* context, ClientSocket* socke
   return sender.send(*response.source, *scratch, std::move(piece), status) && context->keep_alive;
 }
 
-std::string refusal_text(const ApiError& error) {
-  const Response response = error_response(error);
-  AnswerContext context;
-  context.keep_alive = false;
+std::string answer_text(const Response& response, const AnswerContext& context) {
   std::string text;
   append_head(response, context, &text);
   return text.append(response.body);
+}
+
+std::string stream_head(const Response& response, const AnswerContext& context) {
+  AnswerContext last = context;
+  last.keep_alive = false;
+  std::string text;
+  append_head(response, last, &text);
+  return text;
+}
+
+void append_stream_piece(std::string_view piece, const AnswerContext& context, std::string* out) {
+  if (piece.empty()) return;
+  if (!context.http_1_1) {
+    out->append(piece);
+    return;
+  }
+  char size[24];
+  const int n = std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
+  out->append(size, static_cast<size_t>(n)).append(piece).append("\r\n");
+}
+
+void append_stream_end(const AnswerContext& context, std::string* out) {
+  if (context.http_1_1) out->append("0\r\n\r\n");
+}
+
+std::string refusal_text(const ApiError& error) {
+  AnswerContext context;
+  context.keep_alive = false;
+  return answer_text(error_response(error), context);
 }
 
 }  // namespace kvstore::http

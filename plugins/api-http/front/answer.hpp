@@ -22,6 +22,14 @@ struct AnswerContext {
 bool send_answer(Response& response, AnswerContext* context, ClientSocket* socket,
                  Patience patience, std::string* scratch);
 
+// An answer without a source, as one text.
+std::string answer_text(const Response& response, const AnswerContext& context);
+// The head of an answer whose body comes from a stream; it ends the connection.
+std::string stream_head(const Response& response, const AnswerContext& context);
+// A piece of that body as it goes on the wire, and the end of it.
+void append_stream_piece(std::string_view piece, const AnswerContext& context, std::string* out);
+void append_stream_end(const AnswerContext& context, std::string* out);
+
 // A complete small answer for a connection that is refused before it is served.
 std::string refusal_text(const ApiError& error);
 

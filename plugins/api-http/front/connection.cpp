@@ -62,11 +62,12 @@ uint64_t idle_slice_ms(const Config& config) {
 }  // namespace
 
 Connection::Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set,
-                       Lobby* lobby)
+                       Lobby* lobby, Streams* streams)
     : TCPServerConnection(socket),
       service_(service),
       set_(set),
       lobby_(lobby),
+      streams_(streams),
       io_(socket.impl()->sockfd(), service->host()) {}
 
 void Connection::run() {
@@ -80,10 +81,11 @@ void Connection::run() {
   } catch (...) {
     service_->host().log(KVS_LEVEL_DEBUG, "connection ended by an unknown exception");
   }
-  if (!parked_) set_->leave(socket().impl()->sockfd());
+  if (!parked_ && !stream_) set_->leave(socket().impl()->sockfd());
   set_->remove(this);
-  // Last: from then on the lobby may give the connection to another thread.
+  // Last: from then on the connection may be another thread's.
   if (parked_) lobby_->park(socket());
+  if (stream_) streams_->adopt(std::move(*stream_));
 }
 
 void Connection::stop() {
@@ -196,6 +198,11 @@ bool Connection::serve_request() {
   context.http_1_1 = head_.http_1_1();
   context.head_only = head_.method() == Method::kHead;
   context.keep_alive = head_.keep_alive() && !stopping() && body.rest_is_short();
+  if (response.stream != nullptr && !context.head_only) {
+    context.keep_alive = context.keep_alive && input_.empty();
+    hand_over(std::move(response), context, std::move(admission));
+    return false;
+  }
   const bool unlimited = admission.refusal || admission.route->route_class == RouteClass::kProbe;
   const bool sent = send(response, &context, unlimited ? kUnlimitedSendMs : config.send_timeout_ms);
   response.source.reset();
@@ -234,6 +241,14 @@ Response Connection::answer(const Service::Admission& admission, const Request& 
   return response;
 }
 
+// The rest of the answer needs no thread.
+void Connection::hand_over(Response response, AnswerContext context,
+                           Service::Admission admission) {
+  describe(response, &context);
+  set_->set_stream(socket().impl()->sockfd(), true);
+  stream_.emplace(Streams::Guest{socket(), std::move(response), context, std::move(admission)});
+}
+
 // Reads the body as far as the route wants it at once.
 void Connection::collect_body(const Route& route, BodyReader* body, std::string* text,
                               bool* complete) {
@@ -262,11 +277,15 @@ void Connection::collect_body(const Route& route, BodyReader* body, std::string*
   }
 }
 
+void Connection::describe(const Response& response, AnswerContext* context) {
+  context->node = service_->node_name();
+  context->term = service_->newest_term(response.term);
+}
+
 bool Connection::send(Response& response, AnswerContext* context, uint64_t timeout_ms) {
   const Config& config = service_->config();
   timeout_ms = std::min(timeout_ms, config.send_timeout_ms);
-  context->node = service_->node_name();
-  context->term = service_->newest_term(response.term);
+  describe(response, context);
   return send_answer(response, context, &io_, Patience(timeout_ms, config.min_bytes_per_second),
                      &scratch_);
 }

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include <Poco/Net/TCPServerConnection.h>
@@ -14,6 +15,7 @@
 #include "front/front_exchange.hpp"
 #include "front/input_buffer.hpp"
 #include "front/request_head.hpp"
+#include "front/streams.hpp"
 #include "service.hpp"
 
 namespace kvstore::http {
@@ -25,7 +27,7 @@ class Connection final : public Poco::Net::TCPServerConnection {
  public:
   // Without a lobby an idle connection keeps its thread.
   Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set,
-             Lobby* lobby);
+             Lobby* lobby, Streams* streams);
 
   void run() override;  // called by Poco on the pool's thread
 
@@ -42,6 +44,8 @@ class Connection final : public Poco::Net::TCPServerConnection {
   bool serve_request();
   void collect_body(const Route& route, BodyReader* body, std::string* text, bool* complete);
   Response answer(const Service::Admission& admission, const Request& request, BodyReader* body);
+  void hand_over(Response response, AnswerContext context, Service::Admission admission);
+  void describe(const Response& response, AnswerContext* context);
   bool send(Response& response, AnswerContext* context, uint64_t timeout_ms);
   void refuse(const ApiError& error);
   void linger();
@@ -50,6 +54,7 @@ class Connection final : public Poco::Net::TCPServerConnection {
   Service* const service_;
   ConnectionSet* const set_;
   Lobby* const lobby_;
+  Streams* const streams_;
   ClientSocket io_;
   std::string remote_address_;
   InputBuffer input_;
@@ -58,6 +63,7 @@ class Connection final : public Poco::Net::TCPServerConnection {
   bool first_ = true;    // no request was served yet
   bool linger_ = false;  // the client may still be sending
   bool parked_ = false;  // the lobby has it
+  std::optional<Streams::Guest> stream_;  // which goes on without this thread
 
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;

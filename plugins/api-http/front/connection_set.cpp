@@ -6,7 +6,7 @@ namespace kvstore::http {
 
 void ConnectionSet::enter(int fd, const std::string& address) {
   std::lock_guard lock(mutex_);
-  open_[fd] = address;
+  open_[fd] = {address};
   ++by_address_[address];
 }
 
@@ -14,14 +14,23 @@ void ConnectionSet::leave(int fd) {
   std::lock_guard lock(mutex_);
   const auto connection = open_.find(fd);
   if (connection == open_.end()) return;
-  const auto count = by_address_.find(connection->second);
+  const auto count = by_address_.find(connection->second.address);
   if (--count->second == 0) by_address_.erase(count);
+  if (connection->second.is_stream) --streams_;
   open_.erase(connection);
+}
+
+void ConnectionSet::set_stream(int fd, bool is_stream) {
+  std::lock_guard lock(mutex_);
+  const auto connection = open_.find(fd);
+  if (connection == open_.end() || connection->second.is_stream == is_stream) return;
+  connection->second.is_stream = is_stream;
+  streams_ += is_stream ? 1 : size_t{0} - 1;
 }
 
 size_t ConnectionSet::open() const {
   std::lock_guard lock(mutex_);
-  return open_.size();
+  return open_.size() - streams_;
 }
 
 size_t ConnectionSet::open_of(const std::string& address) const {

@@ -28,6 +28,9 @@ class ConnectionSet {
 
   void enter(int fd, const std::string& address);
   void leave(int fd);
+  // It carries a watch, which is limited by other means, or not any more.
+  void set_stream(int fd, bool is_stream);
+  // Without those that carry a watch.
   size_t open() const;
   size_t open_of(const std::string& address) const;
 
@@ -52,7 +55,12 @@ class ConnectionSet {
  private:
   mutable std::mutex mutex_;
   std::condition_variable empty_;
-  std::unordered_map<int, std::string> open_;  // descriptor -> client's address
+  struct Open {
+    std::string address;  // of the client
+    bool is_stream = false;
+  };
+  std::unordered_map<int, Open> open_;  // by descriptor
+  size_t streams_ = 0;
   std::map<std::string, size_t> by_address_;
   std::unordered_set<Connection*> connections_;  // those with a thread
   bool stopping_ = false;

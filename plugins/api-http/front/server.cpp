@@ -50,16 +50,17 @@ Poco::Net::TCPServerParams::Ptr server_params(const Config& config) {
 
 class Server::Factory final : public Poco::Net::TCPServerConnectionFactory {
  public:
-  Factory(Service* service, ConnectionSet* connections, Lobby* lobby)
-      : service_(service), connections_(connections), lobby_(lobby) {}
+  Factory(Service* service, ConnectionSet* connections, Lobby* lobby, Streams* streams)
+      : service_(service), connections_(connections), lobby_(lobby), streams_(streams) {}
   Poco::Net::TCPServerConnection* createConnection(const Poco::Net::StreamSocket& s) override {
-    return new Connection(s, service_, connections_, lobby_);
+    return new Connection(s, service_, connections_, lobby_, streams_);
   }
 
  private:
   Service* service_;
   ConnectionSet* connections_;
   Lobby* lobby_;
+  Streams* streams_;
 };
 
 Server::Server(Service* service, const ListenAddress& address)
@@ -69,10 +70,13 @@ Server::Server(Service* service, const ListenAddress& address)
       listener_(listen_on(address)),
       lobby_(listener_, service->config(), service->host(), &connections_,
              [this](const Poco::Net::StreamSocket& socket) { dispatch(socket); }),
-      dispatcher_(new Poco::Net::TCPServerDispatcher(new Factory(service, &connections_, &lobby_),
-                                                     pool_, server_params(service->config()))) {}
+      streams_(service, &connections_, &lobby_),
+      dispatcher_(new Poco::Net::TCPServerDispatcher(
+          new Factory(service, &connections_, &lobby_, &streams_), pool_,
+          server_params(service->config()))) {}
 
 void Server::start() {
+  streams_.start();
   lobby_.start();
 }
 
@@ -100,6 +104,7 @@ void Server::stop() {
     std::this_thread::sleep_for(kStopStep);
   }
   pool_.joinAll();
+  streams_.stop();
 }
 
 std::string Server::bound_address() const {

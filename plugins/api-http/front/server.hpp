@@ -14,6 +14,7 @@
 
 #include "front/connection_set.hpp"
 #include "front/lobby.hpp"
+#include "front/streams.hpp"
 #include "options.hpp"
 #include "service.hpp"
 
@@ -43,6 +44,7 @@ class Server {
   Poco::ThreadPool pool_;
   const Poco::Net::ServerSocket listener_;
   Lobby lobby_;
+  Streams streams_;
   std::unique_ptr<Poco::Net::TCPServerDispatcher, Release> dispatcher_;
   bool stopped_ = false;
 };

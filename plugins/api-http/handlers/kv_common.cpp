@@ -42,6 +42,11 @@ void append_versions(const kvs_item& item, std::string* out) {
 
 void append_item(const kvs_item& item, bool with_value, std::string* out) {
   out->push_back('{');
+  append_item_members(item, with_value, out);
+  out->push_back('}');
+}
+
+void append_item_members(const kvs_item& item, bool with_value, std::string* out) {
   append_key(sdk::view(item.key), out);
   if (with_value && value_is_apart(item)) {
     out->append(",\"value\":null,\"value_bytes\":");
@@ -52,7 +57,6 @@ void append_item(const kvs_item& item, bool with_value, std::string* out) {
     out->push_back('"');
   }
   append_versions(item, out);
-  out->push_back('}');
 }
 
 void describe(const kvs_result& result, Response* response) {

@@ -26,6 +26,8 @@ void append_versions(const kvs_item& item, std::string* out);
 // Appends the item as a JSON object.  A value that is not in the item is given as null with its
 // size in "value_bytes"; without `with_value` there is no "value".
 void append_item(const kvs_item& item, bool with_value, std::string* out);
+// The same without braces.
+void append_item_members(const kvs_item& item, bool with_value, std::string* out);
 
 // Fills revision, term and, for an item, the ETag.
 void describe(const kvs_result& result, Response* response);

@@ -313,12 +313,17 @@ struct FakeTable {
     delete u;
   }
 
-  static kvs_status watch_open(void*, const kvs_call*, const kvs_watch_options*, kvs_watch_fn,
-                               void*, kvs_watch**, kvs_error*) noexcept {
-    return KVS_E_UNSUPPORTED;
+  static kvs_status watch_open(void* ctx, const kvs_call* c, const kvs_watch_options* o,
+                               kvs_watch_fn fn, void* user, kvs_watch** out,
+                               kvs_error* err) noexcept {
+    FakeEngine& e = engine(ctx);
+    if (e.drained_) return closed(err);
+    return e.watches.watch_open(*c, *o, fn, user, out, err);
   }
-  static void watch_credit(kvs_watch*, uint32_t) noexcept {}
-  static void watch_close(kvs_watch*) noexcept {}
+  static void watch_credit(kvs_watch* w, uint32_t batches) noexcept {
+    FakeWatches::watch_credit(w, batches);
+  }
+  static void watch_close(kvs_watch* w) noexcept { FakeWatches::watch_close(w); }
 
   static kvs_status control(void* ctx, const kvs_call* c, const char* verb, const kvs_slice* json,
                             kvs_done done, void* user, kvs_error* err) noexcept {
@@ -451,6 +456,7 @@ void FakeEngine::drain() {
     waiting.swap(queue_);
   }
   for (Waiting& w : waiting) w.cancel();
+  watches.cancel_all();
 }
 
 size_t FakeEngine::held() const {

@@ -17,6 +17,8 @@
 
 #include <kvstore/abi/api.h>
 
+#include "fake_watches.hpp"
+
 namespace kvstore::conformance {
 
 // What one call is answered with instead of the store's own answer.
@@ -74,6 +76,7 @@ class FakeEngine {
   }
   uint64_t last_upload_total() const { return last_upload_total_; }
 
+  FakeWatches watches;
   uint64_t open_readers() const { return open_readers_; }
   uint64_t open_uploads() const { return open_uploads_; }
   uint64_t upload_bytes() const { return upload_bytes_; }

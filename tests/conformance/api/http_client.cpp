@@ -67,6 +67,41 @@ bool HttpClient::closed() {
   return buffer_.empty() && !fill();
 }
 
+Answer HttpClient::receive_head() {
+  Answer answer = receive(true);
+  answer.complete = false;
+  return answer;
+}
+
+// False at the end of the answer.
+bool HttpClient::next_chunk(std::string* out) {
+  size_t eol = 0;
+  while ((eol = buffer_.find("\r\n")) == std::string::npos) {
+    if (!fill()) return false;
+  }
+  const size_t size = std::strtoull(buffer_.c_str(), nullptr, 16);
+  while (buffer_.size() < eol + 2 + size + 2) {
+    if (!fill()) return false;
+  }
+  out->append(buffer_, eol + 2, size);
+  buffer_.erase(0, eol + 2 + size + 2);
+  return size != 0;
+}
+
+std::string HttpClient::receive_until(std::string_view end) {
+  std::string text;
+  while (!text.ends_with(end) && next_chunk(&text)) {
+  }
+  return text;
+}
+
+std::string HttpClient::receive_rest() {
+  std::string text;
+  while (next_chunk(&text)) {
+  }
+  return text;
+}
+
 Answer HttpClient::receive(bool head_only) {
   Answer answer;
   size_t end = 0;

@@ -30,6 +30,12 @@ class HttpClient {
   bool send(std::string_view bytes);  // false when the server closed
   // head_only: the answer to a HEAD request.
   Answer receive(bool head_only = false);
+  // The head alone, of an answer that goes on; then its chunks, or what comes before the connection
+  // ends, until `text` ends with `end`.  What has come otherwise.
+  Answer receive_head();
+  std::string receive_until(std::string_view end);
+  // Everything up to the end of the answer.
+  std::string receive_rest();
   // Sends a whole request, Host and Content-Length added, and receives the answer.
   // headers: each "Name: value\r\n".
   Answer request(std::string_view method, std::string_view target, std::string_view body = {},
@@ -45,6 +51,7 @@ class HttpClient {
 
  private:
   bool fill();
+  bool next_chunk(std::string* out);
 
   int fd_;
   std::string buffer_;
