@@ -32,6 +32,7 @@ int print_json_text(const Options& options, Io& io, const std::string& text);
 int run_put(const Options& options, client::Client& client, Io& io);
 int run_get(const Options& options, client::Client& client, Io& io);
 int run_list(const Options& options, client::Client& client, Io& io);
+int run_watch(const Options& options, client::Client& client, Io& io);
 int run_delete(const Options& options, client::Client& client, Io& io);
 
 int run_cluster_status(const Options& options, client::Client& client, Io& io);

@@ -22,6 +22,7 @@ constexpr CommandName kNames[] = {
     {Command::kGet, "get"},
     {Command::kList, "list"},
     {Command::kDelete, "delete"},
+    {Command::kWatch, "watch"},
     {Command::kClusterStatus, "cluster-status"},
     {Command::kHealth, "health"},
     {Command::kMemberAdd, "member add"},
@@ -94,6 +95,27 @@ void add_key_commands(CLI::App& app, Parsed& parsed) {
   CLI::App& del = add_command(app, parsed, Command::kDelete, "delete", "Delete a key");
   add_key(del, parsed);
   add_if_revision(del, parsed);
+}
+
+void add_watch_command(CLI::App& app, Parsed& parsed) {
+  client::WatchOptions& watch = parsed.options.watch;
+  CLI::App& command = add_command(app, parsed, Command::kWatch, "watch",
+                                  "Print changes as they happen, until interrupted");
+  CLI::Option* key = command.add_option("KEY", parsed.options.key, "This key alone");
+  key->type_name("");
+  command.add_option("--prefix", watch.prefix, "Keys that begin so; without KEY and this, all")
+      ->excludes(key);
+  command
+      .add_option("--from-revision", watch.from_revision,
+                  "The first revision wanted; 0: from now on")
+      ->check(check_whole_number)
+      ->type_name("N")
+      ->capture_default_str();
+  command.add_flag("--prev", watch.with_prev, "Also print what was replaced or deleted");
+  command.add_option("--count", parsed.options.count, "End after this many changes; 0: go on")
+      ->check(check_whole_number)
+      ->type_name("N")
+      ->capture_default_str();
 }
 
 void add_cluster_commands(CLI::App& app, Parsed& parsed) {
@@ -259,6 +281,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv, std:
   app.footer(kExitCodes);
   add_program_options(app, parsed);
   add_key_commands(app, parsed);
+  add_watch_command(app, parsed);
   add_cluster_commands(app, parsed);
   add_bench_command(app, parsed);
   add_completion_command(app, parsed);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <kvstore/client/types.hpp>
+#include <kvstore/client/watch.hpp>
 
 #include "bench/config.hpp"
 
@@ -21,6 +22,7 @@ enum class Command {
   kGet,
   kList,
   kDelete,
+  kWatch,
   kClusterStatus,
   kHealth,
   kMemberAdd,
@@ -48,6 +50,8 @@ struct Options {
   bool raw = false;
   std::string output;
   client::ListOptions list;
+  client::WatchOptions watch;
+  uint64_t count = 0;  // watch: end after this many changes; 0: go on
   client::Condition condition;
   client::ReadOptions read;
   std::string node_id;

@@ -16,6 +16,8 @@ int dispatch(const Options& options, client::Client& client, Io& io) {
       return run_list(options, client, io);
     case Command::kDelete:
       return run_delete(options, client, io);
+    case Command::kWatch:
+      return run_watch(options, client, io);
     case Command::kClusterStatus:
       return run_cluster_status(options, client, io);
     case Command::kHealth:

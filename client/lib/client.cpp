@@ -6,6 +6,7 @@
 #include "caller.hpp"
 #include "codec.hpp"
 #include "text.hpp"
+#include "watcher.hpp"
 
 namespace kvstore::client {
 namespace {
@@ -82,7 +83,16 @@ ValueSource ValueSource::of(std::string_view value) {
 class Client::Impl {
  public:
   Impl(std::vector<Endpoint> servers, const ClientOptions& options)
-      : caller_(std::move(servers), options) {}
+      : servers_(servers), timeout_(options.timeout), caller_(std::move(servers), options) {}
+
+  void set_limits(CallLimits limits) {
+    limits_ = limits;
+    caller_.set_limits(std::move(limits));
+  }
+  // On connections of its own: calls go on beside it.
+  Result<WatchEnd> watch(const WatchOptions& options, const ChangeSink& sink) {
+    return Watcher(servers_, timeout_, limits_, options, sink).run();
+  }
 
   Caller& caller() { return caller_; }
   Result<Answer> run(const Call& call) { return caller_.run(call); }
@@ -96,6 +106,9 @@ class Client::Impl {
   }
 
  private:
+  const std::vector<Endpoint> servers_;
+  const std::chrono::milliseconds timeout_;
+  CallLimits limits_;
   Caller caller_;
 };
 
@@ -122,7 +135,7 @@ Result<Client> Client::create(const ClientOptions& options) {
 }
 
 void Client::limit_calls(CallLimits limits) {
-  impl_->caller().set_limits(std::move(limits));
+  impl_->set_limits(std::move(limits));
 }
 
 Result<PutResult> Client::put(std::string_view key, const ValueSource& value,
@@ -206,6 +219,17 @@ Result<ListResult> Client::list(const ListOptions& options, const ItemSink& sink
     result.more = options.limit != 0 && result.count >= options.limit;
     if (result.more) return result;
   }
+}
+
+Result<WatchEnd> Client::watch(const WatchOptions& options, const ChangeSink& sink) {
+  if (!options.key.empty() && !options.prefix.empty()) {
+    return invalid_argument("a watch has a key or a prefix, not both");
+  }
+  if (options.patience < std::chrono::milliseconds(1) ||
+      options.silence < std::chrono::milliseconds(1)) {
+    return invalid_argument("patience and silence of a watch are 1 ms or more");
+  }
+  return impl_->watch(options, sink);
 }
 
 Result<ClusterStatus> Client::status() {

@@ -53,6 +53,29 @@ Member member_of(const Json& object) {
 
 }  // namespace
 
+std::optional<Change> read_change(const Json& line) {
+  Change change;
+  change.kind = get_string(line, "type") == "put" ? ChangeKind::kPut : ChangeKind::kDelete;
+  change.revision = get_number(line, "revision");
+  change.more = get_bool(line, "more");
+  if (change.revision == 0) return std::nullopt;
+  if (change.kind == ChangeKind::kPut) {
+    auto item = item_of(line);
+    if (!item) return std::nullopt;
+    change.item = std::move(*item);
+  } else {
+    auto key = key_of(line);
+    if (!key) return std::nullopt;
+    change.item.key = std::move(*key);
+    change.item.mod_revision = change.revision;
+  }
+  if (const Json* prev = find_object(line, "prev")) {
+    change.prev = item_of(*prev);
+    if (!change.prev) return std::nullopt;
+  }
+  return change;
+}
+
 std::optional<Json> parse_object(const std::string& text) {
   Json document = Json::parse(text, nullptr, false);
   if (!document.is_object()) return std::nullopt;

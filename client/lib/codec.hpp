@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <kvstore/client/types.hpp>
+#include <kvstore/client/watch.hpp>
 
 #include "json.hpp"
 
@@ -22,6 +23,9 @@ std::optional<ListPage> parse_page(const std::string& text);
 std::optional<ClusterStatus> parse_status(const std::string& text);
 std::optional<AddResult> parse_add(const std::string& text);
 std::optional<Health> parse_health(const std::string& text);
+
+// A line of a watch, of the type "put" or "delete".
+std::optional<Change> read_change(const Json& line);
 
 // `json` when it is an object, otherwise empty.
 std::optional<Json> parse_object(const std::string& text);

@@ -137,6 +137,24 @@ Download receive_body(std::istream& in, const ValueSink& sink, const std::functi
   }
 }
 
+// The body of an answer without an end in sight: what has come is delivered at once.
+Download receive_stream(std::istream& in, const ValueSink& sink,
+                        const std::function<void()>& rearm) {
+  std::string chunk(kChunkBytes, '\0');
+  for (uint64_t total = 0;;) {
+    rearm();
+    const bool some = in.peek() != std::istream::traits_type::eof();
+    if (in.bad()) return Download::kLost;
+    if (!some) return Download::kDone;
+    const std::streamsize got =
+        in.readsome(chunk.data(), static_cast<std::streamsize>(chunk.size()));
+    if (!sink(total, std::string_view(chunk).substr(0, static_cast<size_t>(got)))) {
+      return Download::kStopped;
+    }
+    total += static_cast<uint64_t>(got);
+  }
+}
+
 Headers copy_headers(const Poco::Net::HTTPResponse& response) {
   Headers out;
   for (const auto& [name, value] : response) out.emplace_back(name, value);
@@ -224,6 +242,17 @@ Exchange HttpConnection::run(const HttpRequest& request, Deadline deadline) {
   const bool to_sink = request.sink && result.response.status == 200;
   if (to_sink && request.on_size && answer.hasContentLength()) {
     request.on_size(static_cast<uint64_t>(answer.getContentLength64()));
+  }
+  if (to_sink && request.silence.count() != 0) {
+    const Download ended = receive_stream(
+        in, request.sink, [&] { session_->set_deadline(Clock::now() + request.silence); });
+    if (const auto* error = session_->networkException()) error->rethrow();
+    result.response.headers.emplace_back("Connection", "close");
+    result.end = ended == Download::kStopped ? ExchangeEnd::kSinkStopped
+                 : ended == Download::kLost  ? ExchangeEnd::kConnectionLost
+                                             : ExchangeEnd::kAnswered;
+    result.message = "the answer ended";
+    return result;
   }
   uint64_t total = 0;
   const Download download =

@@ -34,6 +34,9 @@ struct HttpRequest {
   // Told the size of that body first, if it is announced.
   std::function<void(uint64_t bytes)> on_size;
   CancelState* cancel = nullptr;  // borrowed; null: nobody cancels
+  // Not 0: the body of a 200 answer goes to the sink as it comes, for as long as it takes, unless
+  // nothing comes for so long.  The deadline is then that of the answer's head alone.
+  std::chrono::milliseconds silence{0};
 };
 
 struct HttpResponse {

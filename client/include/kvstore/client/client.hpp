@@ -20,6 +20,7 @@
 #include <kvstore/client/limits.hpp>
 #include <kvstore/client/result.hpp>
 #include <kvstore/client/types.hpp>
+#include <kvstore/client/watch.hpp>
 
 namespace kvstore::client {
 
@@ -51,6 +52,13 @@ class Client {
 
   // Delivers keys in byte order, page by page.
   Result<ListResult> list(const ListOptions& options, const ItemSink& sink);
+
+  // Delivers every change, once and in order, from a revision on, until the sink returns false.  A
+  // connection that ends is replaced by another one, to any of the servers, which goes on where the
+  // last one ended.  Blocks; a token of limit_calls() ends it with kCancelled, a deadline does not
+  // count.  Errors: kRefused with the code "compacted" when the history that it needs is gone,
+  // kUnreachable when no server serves it for options.patience.
+  Result<WatchEnd> watch(const WatchOptions& options, const ChangeSink& sink);
 
   Result<ClusterStatus> status();
 
