@@ -51,6 +51,8 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "states compared",
     "history compacted",
     "old revision read",
+    "watcher moved",
+    "watcher's past compacted",
 };
 
 }  // namespace

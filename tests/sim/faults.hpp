@@ -59,6 +59,8 @@ enum class Fault : uint8_t {
   kStatesCompared,
   kHistoryCompacted,
   kOldRevisionRead,
+  kWatchMoved,
+  kWatchCompacted,
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);

@@ -25,5 +25,6 @@ std::unique_ptr<Invariant> bounded_queues();
 std::unique_ptr<Invariant> held_entries_stay();
 std::unique_ptr<Invariant> configuration_follows_log();
 std::unique_ptr<Invariant> nobody_reverted();
+std::unique_ptr<Invariant> watchers_miss_nothing();
 
 }  // namespace kvstore::sim

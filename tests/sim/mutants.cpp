@@ -66,6 +66,8 @@ const std::vector<Mutant>& mutants() {
       {"revisions depend on batches", M::kRevisionPerBatch, S::kNone},
       {"old version lost in a batch", M::kHistoryForgotten, S::kNone},
       {"one revision too many compacted", M::kCompactTooMuch, S::kNone},
+      {"watch passes over the newest revision", M::kWatchSkipsLast, S::kNone},
+      {"slow watch goes on one revision too late", M::kWatchResumesLate, S::kNone},
       {"log write reported before its fsync", M::kNone, S::kReportBeforeSync},
       {"failed log write reported as done", M::kNone, S::kIgnoreWriteError},
       {"applied mark outside the batch", M::kNone, S::kMarkOutsideBatch},

@@ -71,7 +71,8 @@ void WatchStream::on_batch(void* user, kvs_status status, const kvs_event* e, ui
     } else {
       self->add(e, n, revision);
     }
-    if (self->wake_) self->wake_();
+    // Progress alone is told with the next sign of life.
+    if (self->wake_ && (n != 0 || status != KVS_OK)) self->wake_();
   } catch (...) {
     // No memory: what is in text_ may be cut, so nothing of it is sent.
     self->text_.clear();
