@@ -48,6 +48,11 @@ enum class Mutation {
   kRevisionPerBatch,    // revisions depend on how entries are cut into batches
   kHistoryForgotten,    // a version that its own batch replaces is not kept
   kCompactTooMuch,      // a compaction takes what the oldest revision needs
+  // leases
+  kLeaseEndsAnyGeneration,  // an expiry ends a later lease of the same id
+  kLeaseClockGoesOn,        // a new leader counts from when it saw the grant
+  kKeepAliveUnconfirmed,    // a keep-alive is answered without a read round
+  kKeepAliveAfterEnd,       // a keep-alive is answered though the expiry is on its way
   kCount,
 };
 
