@@ -40,7 +40,7 @@ void LeaseClock::apply(const kv::LeaseChange& change) {
   }
   Entry& entry = leases_[change.id];
   if (entry.generation != change.generation)
-    entry = {change.ttl_ms, change.generation, clock_ms_ + change.ttl_ms, false, false};
+    entry = {change.ttl_ms, change.generation, full_time(change.ttl_ms), false, false};
   if (change.ending) {
     // The next piece is due.
     entry.ending = true;
@@ -54,7 +54,7 @@ void LeaseClock::begin_leading() {
   for (auto& [id, entry] : leases_) {
     entry.proposed = false;
     if (entry.ending || KVS_MUTATED(kLeaseClockGoesOn)) continue;
-    entry.deadline_ms = clock_ms_ + entry.ttl_ms;
+    entry.deadline_ms = full_time(entry.ttl_ms);
   }
   look_at_all();
 }
@@ -91,13 +91,15 @@ bool LeaseClock::renew(uint64_t id) {
   auto it = leases_.find(id);
   if (it == leases_.end() || it->second.ending) return false;
   if (it->second.proposed && !KVS_MUTATED(kKeepAliveAfterEnd)) return false;
-  it->second.deadline_ms = clock_ms_ + it->second.ttl_ms;
+  it->second.deadline_ms = full_time(it->second.ttl_ms);
   return true;
 }
 
 LeaseClock::Lease LeaseClock::describe(uint64_t id, const Entry& entry) const {
   Lease lease{id, entry.ttl_ms, 0, entry.ending || entry.proposed};
-  if (!lease.ends) lease.remaining_ms = entry.deadline_ms - std::min(entry.deadline_ms, clock_ms_);
+  if (!lease.ends)
+    lease.remaining_ms =
+        std::min(entry.deadline_ms - std::min(entry.deadline_ms, clock_ms_), entry.ttl_ms);
   return lease;
 }
 

@@ -64,6 +64,8 @@ class LeaseClock {
   };
 
   void apply(const kv::LeaseChange& change);
+  // The end of a time that begins now; one more because the clock's milliseconds are cut.
+  uint64_t full_time(uint64_t ttl_ms) const { return clock_ms_ + ttl_ms + 1; }
   Lease describe(uint64_t id, const Entry& entry) const;
   void look_at(uint64_t id, const Entry& entry);
   void look_at_all();
