@@ -67,7 +67,7 @@ client::Result<client::PutResult> put_with_progress(const Options& options,
     progress.update(offset + count);
     return count;
   };
-  return client.put(options.key, watched, options.condition);
+  return client.put(options.key, watched, options.condition, options.lifetime);
 }
 
 void add_row(const client::Item& item, Table& table) {

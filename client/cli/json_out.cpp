@@ -25,6 +25,7 @@ Json item_document(const client::Item& item, bool with_value) {
   out["mod_revision"] = item.mod_revision;
   out["version"] = item.version;
   if (item.lease != 0) out["lease"] = item.lease;
+  if (item.ttl.count() != 0) out["ttl_ms"] = item.ttl.count();
   return out;
 }
 

@@ -29,17 +29,16 @@ constexpr CommandName kNames[] = {
     {Command::kMemberRemove, "member remove"},
     {Command::kMemberList, "member list"},
     {Command::kMemberPromote, "member promote"},
+    {Command::kLeaseGrant, "lease grant"},
+    {Command::kLeaseKeepAlive, "lease keepalive"},
+    {Command::kLeaseGet, "lease get"},
+    {Command::kLeaseList, "lease list"},
+    {Command::kLeaseRevoke, "lease revoke"},
     {Command::kTransferLeader, "transfer-leader"},
     {Command::kMetrics, "metrics"},
     {Command::kBench, "bench"},
     {Command::kCompletion, "completion"},
 };
-
-// The parser itself would take "-1" for a very large number.
-std::string check_whole_number(const std::string& text) {
-  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-  return digits ? "" : "'" + text + "' is no whole number";
-}
 
 void add_read_options(CLI::App& app, Parsed& parsed) {
   add_consistency(app, parsed);
@@ -76,6 +75,7 @@ void add_key_commands(CLI::App& app, Parsed& parsed) {
       ->type_name("PATH");
   add_if_revision(put, parsed);
   put.add_flag("--if-absent", options.condition.absent, "Only if the key does not exist");
+  add_lifetime(put, parsed);
 
   CLI::App& get = add_command(app, parsed, Command::kGet, "get", "Print the value of a key");
   add_key(get, parsed);
@@ -208,6 +208,7 @@ std::string convert(Parsed& parsed) {
   if (parsed.consistency == "lease") options.read.consistency = client::Consistency::kLease;
   if (parsed.consistency == "stale") options.read.consistency = client::Consistency::kStale;
   if (options.command == Command::kBench) return convert_bench(parsed);
+  if (std::string problem = convert_lease(parsed); !problem.empty()) return problem;
   if (options.command == Command::kPut && parsed.value_option->count() == 0) {
     if (options.file.empty()) return "put: VALUE or --file is required";
     options.value.clear();
@@ -232,6 +233,11 @@ std::string convert(Parsed& parsed) {
 
 }  // namespace
 
+std::string check_whole_number(const std::string& text) {
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? "" : "'" + text + "' is no whole number";
+}
+
 CLI::App& add_command(CLI::App& parent, Parsed& parsed, Command command, const std::string& name,
                       const std::string& description) {
   CLI::App* app = parent.add_subcommand(name, description);
@@ -254,22 +260,24 @@ std::string Options::title() const {
   for (const auto& [known, name] : kNames) {
     if (known == command) out = name;
   }
-  const std::string& subject = key.empty() ? node_id : key;
+  std::string subject = key.empty() ? node_id : key;
+  if (lease_id != 0) subject = std::to_string(lease_id);
   return subject.empty() ? out : out + " " + subject;
 }
 
-std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
+std::optional<std::chrono::milliseconds> parse_duration(std::string_view text,
+                                                        std::chrono::milliseconds max) {
   uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc() || end == text.data()) return std::nullopt;
   const std::string_view unit = text.substr(static_cast<size_t>(end - text.data()));
-  constexpr uint64_t kMax = 3'600'000;
+  const auto max_ms = static_cast<uint64_t>(max.count());
   uint64_t scale = 0;
   if (unit == "ms") scale = 1;
   if (unit == "s" || unit.empty()) scale = 1000;
   if (unit == "m") scale = 60'000;
-  if (unit == "h") scale = kMax;
-  if (scale == 0 || number == 0 || number > kMax / scale) return std::nullopt;
+  if (unit == "h") scale = 3'600'000;
+  if (scale == 0 || number == 0 || number > max_ms / scale) return std::nullopt;
   return std::chrono::milliseconds(number * scale);
 }
 
@@ -282,6 +290,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv, std:
   add_program_options(app, parsed);
   add_key_commands(app, parsed);
   add_watch_command(app, parsed);
+  add_lease_commands(app, parsed);
   add_cluster_commands(app, parsed);
   add_bench_command(app, parsed);
   add_completion_command(app, parsed);

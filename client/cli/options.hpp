@@ -29,6 +29,11 @@ enum class Command {
   kMemberRemove,
   kMemberList,
   kMemberPromote,
+  kLeaseGrant,
+  kLeaseKeepAlive,
+  kLeaseGet,
+  kLeaseList,
+  kLeaseRevoke,
   kTransferLeader,
   kMetrics,
   kBench,
@@ -53,6 +58,8 @@ struct Options {
   client::WatchOptions watch;
   uint64_t count = 0;  // watch: end after this many changes; 0: go on
   client::Condition condition;
+  client::Lifetime lifetime;  // of put; lease grant: its ttl
+  uint64_t lease_id = 0;      // of lease; grant: 0 lets the server choose
   client::ReadOptions read;
   std::string node_id;
   std::string address;
@@ -67,8 +74,9 @@ struct Options {
   std::string title() const;
 };
 
-// "500ms", "2s", "5m", "1h", or a number of seconds; from 1 ms to 1 h.  Empty: no such duration.
-std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
+// "500ms", "2s", "5m", "1h", or a number of seconds; from 1 ms to `max`.  Empty: no such duration.
+std::optional<std::chrono::milliseconds> parse_duration(
+    std::string_view text, std::chrono::milliseconds max = std::chrono::hours(1));
 
 // Options, or the exit code of a program that has said all there is to say: 0 after --help,
 // --version and `completion` on `out`, 2 after a usage error on `err`.

@@ -29,6 +29,7 @@ struct Parsed {
   std::string consistency = "linearizable";
   std::string max_staleness;
   std::string shell;
+  std::string ttl;  // of put and lease grant; empty: none
   BenchTexts bench;
   CLI::Option* value_option = nullptr;
 };
@@ -36,7 +37,16 @@ struct Parsed {
 CLI::App& add_command(CLI::App& parent, Parsed& parsed, Command command, const std::string& name,
                       const std::string& description);
 
+// The parser itself would take "-1" for a very large number.  Empty: fine.
+std::string check_whole_number(const std::string& text);
+
 void add_consistency(CLI::App& app, Parsed& parsed);
+
+// --ttl and --lease of put; the commands of `lease`.
+void add_lifetime(CLI::App& app, Parsed& parsed);
+void add_lease_commands(CLI::App& app, Parsed& parsed);
+// Empty: done; otherwise the usage error.
+std::string convert_lease(Parsed& parsed);
 
 void add_bench_command(CLI::App& app, Parsed& parsed);
 // Empty: done; otherwise the usage error.

@@ -30,6 +30,16 @@ int dispatch(const Options& options, client::Client& client, Io& io) {
       return run_member_list(options, client, io);
     case Command::kMemberPromote:
       return run_member_promote(options, client, io);
+    case Command::kLeaseGrant:
+      return run_lease_grant(options, client, io);
+    case Command::kLeaseKeepAlive:
+      return run_lease_keepalive(options, client, io);
+    case Command::kLeaseGet:
+      return run_lease_get(options, client, io);
+    case Command::kLeaseList:
+      return run_lease_list(options, client, io);
+    case Command::kLeaseRevoke:
+      return run_lease_revoke(options, client, io);
     case Command::kTransferLeader:
       return run_transfer_leader(options, client, io);
     case Command::kMetrics:

@@ -17,8 +17,9 @@ uint64_t parse_number(std::string_view text) {
 }
 
 ErrorKind kind_of(int status, const std::string& code, bool retryable) {
-  if (status == 412) return ErrorKind::kConditionFailed;
-  if (code == "not_found" || code == "not_a_member") return ErrorKind::kNotFound;
+  if (status == 412 || code == "lease_exists") return ErrorKind::kConditionFailed;
+  if (code == "not_found" || code == "not_a_member" || code == "lease_not_found")
+    return ErrorKind::kNotFound;
   if (retryable || status == 421 || code == "no_leader") return ErrorKind::kNoLeader;
   return ErrorKind::kRefused;
 }

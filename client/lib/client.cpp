@@ -37,6 +37,17 @@ void add_condition(const Condition& condition, Headers& headers) {
   if (condition.absent) headers.emplace_back("If-None-Match", "*");
 }
 
+std::string lifetime_query(const Lifetime& lifetime) {
+  std::string query;
+  if (lifetime.lease != 0) query += "&lease=" + std::to_string(lifetime.lease);
+  if (lifetime.ttl.count() != 0) query += "&ttl=" + std::to_string(lifetime.ttl.count()) + "ms";
+  return query;
+}
+
+std::string lease_target(uint64_t id) {
+  return kApi + "/leases/" + std::to_string(id);
+}
+
 std::string read_query(const ReadOptions& options) {
   std::string query;
   if (options.consistency == Consistency::kLease) query += "&consistency=lease";
@@ -68,6 +79,13 @@ Call write_call(std::string method, std::string target) {
   call.request.target = std::move(target);
   call.is_write = true;
   return call;
+}
+
+Result<Lease> lease_answer(const Answer& answer) {
+  auto lease = parse_lease(answer.response.body);
+  if (!lease) return malformed(answer.info, "lease");
+  lease->info = answer.info;
+  return std::move(*lease);
 }
 
 }  // namespace
@@ -139,9 +157,12 @@ void Client::limit_calls(CallLimits limits) {
 }
 
 Result<PutResult> Client::put(std::string_view key, const ValueSource& value,
-                              const Condition& condition) {
+                              const Condition& condition, const Lifetime& lifetime) {
   if (key.empty()) return invalid_argument("the key is empty");
-  Call call = write_call("PUT", key_target(key));
+  if (lifetime.lease != 0 && lifetime.ttl.count() != 0) {
+    return invalid_argument("a key has either a lease or a TTL");
+  }
+  Call call = write_call("PUT", with_query(key_target(key), lifetime_query(lifetime)));
   call.request.headers.emplace_back("Content-Type", "application/octet-stream");
   add_condition(condition, call.request.headers);
   call.request.body = &value;
@@ -151,8 +172,8 @@ Result<PutResult> Client::put(std::string_view key, const ValueSource& value,
 }
 
 Result<PutResult> Client::put(std::string_view key, std::string_view value,
-                              const Condition& condition) {
-  return put(key, ValueSource::of(value), condition);
+                              const Condition& condition, const Lifetime& lifetime) {
+  return put(key, ValueSource::of(value), condition, lifetime);
 }
 
 Result<GetResult> Client::get(std::string_view key, const ReadOptions& options) {
@@ -230,6 +251,54 @@ Result<WatchEnd> Client::watch(const WatchOptions& options, const ChangeSink& si
     return invalid_argument("patience and silence of a watch are 1 ms or more");
   }
   return impl_->watch(options, sink);
+}
+
+Result<Lease> Client::grant_lease(std::chrono::milliseconds ttl, uint64_t id) {
+  Json document = {{"ttl", std::to_string(ttl.count()) + "ms"}};
+  if (id != 0) document["id"] = id;
+  auto answer = impl_->run_json(write_call("POST", kApi + "/leases"), document);
+  if (!answer) return answer.error();
+  return lease_answer(*answer);
+}
+
+Result<Lease> Client::keep_alive(uint64_t id) {
+  // Repeating it does no harm, so that it counts as a read.
+  Call call = read_call(lease_target(id) + "/keepalive");
+  call.request.method = "POST";
+  auto answer = impl_->run(call);
+  if (!answer) return answer.error();
+  return lease_answer(*answer);
+}
+
+Result<Lease> Client::get_lease(uint64_t id) {
+  auto answer = impl_->run(read_call(lease_target(id)));
+  if (!answer) return answer.error();
+  return lease_answer(*answer);
+}
+
+Result<RevokeResult> Client::revoke_lease(uint64_t id) {
+  auto answer = impl_->run(write_call("DELETE", lease_target(id)));
+  if (!answer) return answer.error();
+  const auto document = parse_object(answer->response.body);
+  if (!document) return malformed(answer->info, "result of revoking a lease");
+  return RevokeResult{get_number(*document, "deleted"), answer->info};
+}
+
+Result<LeaseList> Client::list_leases() {
+  LeaseList list;
+  while (true) {
+    const uint64_t after = list.leases.empty() ? 0 : list.leases.back().id;
+    auto answer = impl_->run(read_call(kApi + "/leases?after=" + std::to_string(after)));
+    if (!answer) return answer.error();
+    auto page = parse_leases(answer->response.body);
+    if (!page) return malformed(answer->info, "list of leases");
+    list.info = answer->info;
+    for (Lease& lease : page->leases) {
+      if (lease.id <= after) return malformed(answer->info, "list of leases in order");
+      list.leases.push_back(std::move(lease));
+    }
+    if (!page->more || page->leases.empty()) return list;
+  }
 }
 
 Result<ClusterStatus> Client::status() {

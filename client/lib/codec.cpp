@@ -1,9 +1,17 @@
 #include "codec.hpp"
 
+#include <algorithm>
+
 #include "text.hpp"
 
 namespace kvstore::client {
 namespace {
+
+// Of a number that may be anything.
+std::chrono::milliseconds duration_of(const Json& object, const char* field) {
+  constexpr uint64_t kMax = uint64_t{100} * 365 * 24 * 60 * 60 * 1000;
+  return std::chrono::milliseconds(std::min(get_number(object, field), kMax));
+}
 
 std::optional<std::string> key_of(const Json& object) {
   if (const Json* plain = find_field(object, "key"); plain != nullptr && plain->is_string()) {
@@ -34,7 +42,25 @@ std::optional<Item> item_of(const Json& object) {
   item.mod_revision = get_number(object, "mod_revision");
   item.version = get_number(object, "version");
   item.lease = get_number(object, "lease");
+  item.ttl = duration_of(object, "ttl_ms");
   return item;
+}
+
+std::optional<Lease> lease_of(const Json& object) {
+  Lease lease;
+  lease.id = get_number(object, "id");
+  if (lease.id == 0) return std::nullopt;
+  lease.ttl = duration_of(object, "ttl_ms");
+  lease.remaining = duration_of(object, "remaining_ms");
+  lease.more_keys = get_bool(object, "more_keys");
+  const Json* keys = find_array(object, "keys");
+  if (keys == nullptr) return lease;
+  for (const Json& entry : *keys) {
+    auto key = entry.is_object() ? key_of(entry) : std::nullopt;
+    if (!key) return std::nullopt;
+    lease.keys.push_back(std::move(*key));
+  }
+  return lease;
 }
 
 Member member_of(const Json& object) {
@@ -131,6 +157,25 @@ std::optional<ClusterStatus> parse_status(const std::string& text) {
     if (object.is_object()) out.members.push_back(member_of(object));
   }
   return out;
+}
+
+std::optional<Lease> parse_lease(const std::string& text) {
+  const auto document = parse_object(text);
+  return document ? lease_of(*document) : std::nullopt;
+}
+
+std::optional<LeasePage> parse_leases(const std::string& text) {
+  const auto document = parse_object(text);
+  const Json* leases = document ? find_array(*document, "leases") : nullptr;
+  if (leases == nullptr) return std::nullopt;
+  LeasePage page;
+  page.more = get_bool(*document, "more");
+  for (const Json& object : *leases) {
+    auto lease = object.is_object() ? lease_of(object) : std::nullopt;
+    if (!lease) return std::nullopt;
+    page.leases.push_back(std::move(*lease));
+  }
+  return page;
 }
 
 std::optional<AddResult> parse_add(const std::string& text) {

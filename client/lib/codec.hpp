@@ -21,6 +21,13 @@ struct ListPage {
 std::optional<Item> parse_item(const std::string& text);
 std::optional<ListPage> parse_page(const std::string& text);
 std::optional<ClusterStatus> parse_status(const std::string& text);
+// A lease, and a page of leases.
+std::optional<Lease> parse_lease(const std::string& text);
+struct LeasePage {
+  std::vector<Lease> leases;
+  bool more = false;
+};
+std::optional<LeasePage> parse_leases(const std::string& text);
 std::optional<AddResult> parse_add(const std::string& text);
 std::optional<Health> parse_health(const std::string& text);
 

@@ -51,6 +51,11 @@ enum class Mutation {
   // watches
   kWatchSkipsLast,    // of what is new, the last revision is passed over
   kWatchResumesLate,  // a watcher that fell behind goes on one revision too late
+  // leases
+  kLeaseEndsAnyGeneration,  // an expiry ends a later lease of the same id
+  kLeaseClockGoesOn,        // a new leader counts from when it saw the grant
+  kKeepAliveUnconfirmed,    // a keep-alive is answered without a read round
+  kKeepAliveAfterEnd,       // a keep-alive is answered though the expiry is on its way
   kCount,
 };
 

@@ -54,6 +54,19 @@ Status Batch::take_stored(Slot* slot, Bytes bytes) {
   return Status();
 }
 
+Result<uint32_t> Batch::adopt(Bytes key, Bytes stored) {
+  const uint32_t number = add_key(key, true);
+  Slot& slot = slots_[number];
+  if (slot.present && !slot.pristine) return number;  // it has what was written
+  slot.present = slot.pristine = true;
+  slot.deferred = false;
+  slot.stored.assign(stored);
+  auto record = decode_record_of(slot.key, slot.stored);
+  if (!record) return record.status();
+  slot.record = *record;
+  return number;
+}
+
 uint32_t Batch::find_key(Bytes key) const {
   auto it = slot_of_.find(key);
   return it == slot_of_.end() ? kNoSlot : it->second;

@@ -55,6 +55,10 @@ class Batch {
   // Reads all slots from the store, in one call.
   Status fetch();
 
+  // The slot of a key that no command of the batch need name, filled with `stored`, what the store
+  // has under it after a flush.  The key outlives the slots.
+  Result<uint32_t> adopt(Bytes key, Bytes stored);
+
   Slot& slot(uint32_t number) { return slots_[number]; }
   size_t slot_count() const { return slots_.size(); }
   // The stored bytes of a deferred slot are there until drop_loaded(), which ends each transaction.

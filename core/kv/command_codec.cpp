@@ -19,13 +19,18 @@ enum : uint8_t {
   kUploadAbort = 3,
   kSweepUploads = 4,
   kCheckpoint = 5,
-  kCompact = 6
+  kCompact = 6,
+  kLeaseGrant = 7,
+  kLeaseEnd = 8
 };
 
 constexpr uint32_t kKnownFlags = kOpPrev | kOpKeysOnly | kOpCountOnly | kOpReverse;
+// Among an operation's encoded flags: a lease and a ttl follow its limit.
+constexpr uint64_t kWithLease = 1u << 16;
 // Fewest bytes that an element of a sequence takes, so that counts cannot drive allocations.
 constexpr size_t kCompareBytesMin = 6;
 constexpr size_t kOpBytesMin = 8;
+constexpr size_t kLeaseRefBytesMin = 2;
 // Elements that memory is taken for before they were read.
 constexpr uint64_t kReserveMax = 256;
 
@@ -39,12 +44,16 @@ void put_ops(Encoder& e, const std::vector<Op>& ops) {
   e.varint(ops.size());
   for (const Op& op : ops) {
     e.u8(static_cast<uint8_t>(op.kind));
-    e.varint(op.flags);
+    const bool with_lease = op.lease != 0 || op.ttl_ms != 0;
+    e.varint(op.flags | (with_lease ? kWithLease : 0));
     put_range(e, op.range);
     e.bytes(op.value);
     e.varint(op.upload_id);
     e.varint(op.upload_bytes);
     e.varint(op.limit);
+    if (!with_lease) continue;
+    e.varint(op.lease);
+    e.varint(op.ttl_ms);
   }
 }
 
@@ -83,6 +92,19 @@ struct Writer {
     e.u64(compact.revision);
     e.u64(compact.changes_max);
   }
+  void operator()(const LeaseGrant& grant) {
+    e.u8(kLeaseGrant);
+    e.u64(grant.id);
+    e.u64(grant.ttl_ms);
+  }
+  void operator()(const LeaseEnd& end) {
+    e.u8(kLeaseEnd);
+    e.varint(end.leases.size());
+    for (const LeaseRef& lease : end.leases) {
+      e.varint(lease.id);
+      e.varint(lease.generation);
+    }
+  }
 };
 
 // Reads a command's payload.  What a newer version may have added is told apart from damage.
@@ -98,6 +120,17 @@ class Reader {
     ops(&txn.then_ops);
     ops(&txn.else_ops);
     return txn;
+  }
+  LeaseEnd lease_end() {
+    LeaseEnd end;
+    const uint64_t leases = in_.count(kLeaseRefBytesMin);
+    end.leases.reserve(std::min(leases, kReserveMax));
+    for (uint64_t i = 0; i < leases && in_.ok(); i++) {
+      LeaseRef& lease = end.leases.emplace_back();
+      lease.id = in_.varint();
+      lease.generation = in_.varint();
+    }
+    return end;
   }
   const std::string& unknown() const { return unknown_; }
 
@@ -127,13 +160,17 @@ class Reader {
   void op(Op* op) {
     op->kind = static_cast<Op::Kind>(choice("operation kind", 1, 3));
     uint64_t flags = in_.varint();
-    if (in_.ok() && (flags & ~uint64_t{kKnownFlags}) != 0) reject("operation flags", flags);
-    op->flags = static_cast<uint32_t>(flags);
+    if (in_.ok() && (flags & ~(kKnownFlags | kWithLease)) != 0) reject("operation flags", flags);
+    op->flags = static_cast<uint32_t>(flags & kKnownFlags);
     range(&op->range);
     op->value = in_.bytes();
     op->upload_id = in_.varint();
     op->upload_bytes = in_.varint();
     op->limit = in_.varint();
+    if ((flags & kWithLease) == 0) return;
+    op->lease = in_.varint();
+    op->ttl_ms = in_.varint();
+    if (op->lease == 0 && op->ttl_ms == 0) in_.fail();
   }
   void ops(std::vector<Op>* ops) {
     uint64_t count = in_.count(kOpBytesMin);
@@ -203,6 +240,15 @@ Result<DecodedCommand> decode_command(Bytes bytes) {
       compact.changes_max = d.u64();
       break;
     }
+    case kLeaseGrant: {
+      LeaseGrant& grant = out.command.emplace<LeaseGrant>();
+      grant.id = d.u64();
+      grant.ttl_ms = d.u64();
+      break;
+    }
+    case kLeaseEnd:
+      out.command = reader.lease_end();
+      break;
     default:
       return Status(Code::kUnsupported, fmt::format("command: kind {} is unknown", kind));
   }

@@ -125,9 +125,10 @@ ItemView to_item(Bytes key, const Record& record, bool keys_only) {
           record.create_revision,
           record.mod_revision,
           record.version,
-          record.lease,
+          record.granted_lease(),
           record.value_bytes,
-          record.in_parts()};
+          record.in_parts(),
+          record.ttl_ms};
 }
 
 Result<uint64_t> read_revision(View& view) {

@@ -21,6 +21,7 @@ struct ItemView {
   uint64_t lease = 0;
   uint64_t value_bytes = 0;
   bool in_parts = false;
+  uint64_t ttl_ms = 0;
 };
 ItemView to_item(Bytes key, const Record& record, bool keys_only);
 // Return false to stop.

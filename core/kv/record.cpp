@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include "base/codec.hpp"
+#include "kv/lease_records.hpp"
 
 namespace kvstore::kv {
 namespace {
 
 constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormatTtl = 2;  // with a TTL behind the lease
 constexpr uint8_t kInline = 0;
 constexpr uint8_t kParts = 1;
 constexpr size_t kHeadBytesMax = 64;
@@ -35,12 +37,13 @@ std::string encode_record(const Record& record) {
   std::string out;
   out.reserve(kHeadBytesMax + record.value.size());
   Encoder e(&out);
-  e.u8(kFormat);
+  e.u8(record.ttl_ms != 0 ? kFormatTtl : kFormat);
   e.u8(record.in_parts() ? kParts : kInline);
   e.varint(record.create_revision);
   e.varint(record.mod_revision - record.create_revision);
   e.varint(record.version);
   e.varint(record.lease);
+  if (record.ttl_ms != 0) e.varint(record.ttl_ms);
   if (record.in_parts()) {
     e.u64(record.upload_id);
     e.varint(record.value_bytes);
@@ -54,7 +57,7 @@ Result<Record> decode_record(Bytes bytes) {
   Decoder d(bytes);
   uint8_t format = d.u8();
   if (!d.ok()) return corrupt("empty");
-  if (format != kFormat) return corrupt("unknown format");
+  if (format != kFormat && format != kFormatTtl) return corrupt("unknown format");
   uint8_t kind = d.u8();
   Record r;
   r.create_revision = d.varint();
@@ -62,6 +65,7 @@ Result<Record> decode_record(Bytes bytes) {
   r.mod_revision = r.create_revision + changed_after;
   r.version = d.varint();
   r.lease = d.varint();
+  if (format == kFormatTtl) r.ttl_ms = d.varint();
   if (kind == kParts) {
     r.upload_id = d.u64();
     r.value_bytes = d.varint();
@@ -74,6 +78,8 @@ Result<Record> decode_record(Bytes bytes) {
     if (r.value_bytes > kPartBytes) return corrupt("inline value too large");
   }
   if (!d.ok()) return corrupt("cut short");
+  if ((format == kFormatTtl) != (r.ttl_ms != 0) || (format == kFormatTtl) != is_own_lease(r.lease))
+    return corrupt("lease and TTL do not agree");
   if (r.create_revision == 0 || r.mod_revision < r.create_revision || r.version == 0)
     return corrupt("impossible revisions");
   return r;

@@ -13,12 +13,15 @@ struct Record {
   uint64_t create_revision = 0;
   uint64_t mod_revision = 0;
   uint64_t version = 0;
-  uint64_t lease = 0;
+  uint64_t lease = 0;        // 0: none; with a ttl_ms: the key's own, see lease_records.hpp
   uint64_t value_bytes = 0;  // full size
   uint64_t upload_id = 0;    // not 0: the value is in the parts of this upload
   Bytes value;               // inline values only
+  uint64_t ttl_ms = 0;       // of the key's own; 0: none
 
   bool in_parts() const { return upload_id != 0; }
+  // As clients see it.
+  uint64_t granted_lease() const { return ttl_ms == 0 ? lease : 0; }
 };
 
 std::string encode_record(const Record& record);

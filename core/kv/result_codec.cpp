@@ -14,6 +14,8 @@ constexpr size_t kOpResultBytesMin = 5;
 constexpr size_t kItemBytesMin = 7;
 // Elements that memory is taken for before they were read.
 constexpr uint64_t kReserveMax = 256;
+// Marks an item's own TTL in the place of its lease.
+constexpr uint64_t kOwnTtl = uint64_t{1} << 63;
 
 void put_item(Encoder& e, const Item& item) {
   e.bytes(item.key);
@@ -21,7 +23,7 @@ void put_item(Encoder& e, const Item& item) {
   e.varint(item.create_revision);
   e.varint(item.mod_revision);
   e.varint(item.version);
-  e.varint(item.lease);
+  e.varint(item.ttl_ms != 0 ? kOwnTtl | item.ttl_ms : item.lease);
   e.varint(item.value_bytes);
 }
 
@@ -32,7 +34,12 @@ Item take_item(Decoder& d) {
   item.create_revision = d.varint();
   item.mod_revision = d.varint();
   item.version = d.varint();
-  item.lease = d.varint();
+  const uint64_t lease = d.varint();
+  if ((lease & kOwnTtl) != 0)
+    item.ttl_ms = lease & ~kOwnTtl;
+  else
+    item.lease = lease;
+  if (lease == kOwnTtl) d.fail();
   item.value_bytes = d.varint();
   return item;
 }

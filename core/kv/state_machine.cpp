@@ -8,6 +8,8 @@
 #include "kv/batch.hpp"
 #include "kv/command_codec.hpp"
 #include "kv/compactor.hpp"
+#include "kv/lease_ender.hpp"
+#include "kv/leases.hpp"
 #include "kv/txn_executor.hpp"
 #include "kv/uploads.hpp"
 
@@ -35,7 +37,11 @@ Result<MachineRecord> load_machine(View& view) {
 
 struct StateMachine::Impl {
   explicit Impl(Store* opened)
-      : store(opened), batch(opened), txns(&batch, &uploads), compactor(&batch, &uploads) {}
+      : store(opened),
+        batch(opened),
+        txns(&batch, &uploads, &leases),
+        compactor(&batch, &uploads),
+        lease_ender(&batch, &leases, &txns) {}
 
   Status load();
   Status apply(std::span<const LogEntry> entries, std::vector<CommandResult>* results);
@@ -44,7 +50,7 @@ struct StateMachine::Impl {
   Status decode(std::span<const LogEntry> entries);
   Status plan();
   Status look_up_parts();
-  Status apply_command(size_t i, CommandResult* result);
+  Status apply_command(size_t i, uint64_t index, CommandResult* result);
   Status apply_all(std::span<const LogEntry> entries, std::vector<CommandResult>* results);
 
   // One entry that is a command, decoded.
@@ -57,8 +63,10 @@ struct StateMachine::Impl {
   Store* store;
   Batch batch;
   Uploads uploads;
+  Leases leases;
   TxnExecutor txns;
   Compactor compactor;
+  LeaseEnder lease_ender;
   std::vector<Planned> planned;
   std::vector<uint32_t> slots;
   std::vector<uint64_t> lookups;
@@ -73,6 +81,7 @@ Status StateMachine::Impl::load() {
   auto machine = load_machine(**view);
   if (!machine) return machine.status();
   if (Status s = uploads.load(**view); !s) return s;
+  if (Status s = leases.load(**view); !s) return s;
   batch.load(*applied, *machine);
   failed = Status();
   return Status();
@@ -108,6 +117,7 @@ Status StateMachine::Impl::decode(std::span<const LogEntry> entries) {
 Status StateMachine::Impl::plan() {
   batch.begin();
   uploads.begin_batch();
+  lease_ender.begin_batch();
   slots.clear();
   lookups.clear();
   for (Planned& p : planned) {
@@ -133,7 +143,7 @@ Status StateMachine::Impl::look_up_parts() {
   });
 }
 
-Status StateMachine::Impl::apply_command(size_t i, CommandResult* result) {
+Status StateMachine::Impl::apply_command(size_t i, uint64_t index, CommandResult* result) {
   Planned& p = planned[i];
   MachineRecord& machine = batch.machine();
   uint64_t now_ms = std::max(machine.newest_time_ms, p.decoded.leader_time_ms);
@@ -151,8 +161,14 @@ Status StateMachine::Impl::apply_command(size_t i, CommandResult* result) {
     uploads.sweep(sweep->idle_before_ms, &batch.ops());
   } else if (auto* compact = std::get_if<Compact>(&command)) {
     if (Status s = compactor.run(*compact, result); !s) return s;
+  } else if (auto* grant = std::get_if<LeaseGrant>(&command)) {
+    Status s = leases.grant(*grant, index, &batch.ops());
+    result->code = s.code();
+    result->message = s.message();
+  } else if (auto* end = std::get_if<LeaseEnd>(&command)) {
+    if (Status s = lease_ender.run(*end, result); !s) return s;
   } else {
-    static_assert(std::variant_size_v<Command> == 6);  // Checkpoint: nothing to do
+    static_assert(std::variant_size_v<Command> == 8);  // Checkpoint: nothing to do
   }
   machine.newest_time_ms = now_ms;
   return Status();
@@ -167,7 +183,7 @@ Status StateMachine::Impl::apply_all(std::span<const LogEntry> entries,
   for (size_t i = 0; i < entries.size(); i++) {
     CommandResult& result = results->emplace_back();
     if (planned[i].is_command) {
-      if (Status s = apply_command(i, &result); !s) return s;
+      if (Status s = apply_command(i, entries[i].index, &result); !s) return s;
     } else if (entries[i].kind == LogEntry::Kind::kConfiguration) {
       batch.set_configuration(entries[i].data);
     }
@@ -211,6 +227,10 @@ Status StateMachine::apply(std::span<const LogEntry> entries, std::vector<Comman
   if (Status s = impl_->apply(entries, results); !s) return s;
   publish();
   return Status();
+}
+
+LeaseChanges StateMachine::take_lease_changes() {
+  return impl_->leases.take_changes();
 }
 
 void StateMachine::publish() {

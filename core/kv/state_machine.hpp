@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "kv/leases.hpp"
 #include "kv/store.hpp"
 #include "kv/types.hpp"
 
@@ -40,6 +41,10 @@ class StateMachine {
 
   // After a snapshot install replaced the store's content: reads everything again.
   Status reload();
+
+  // The leases that came, changed or went since it was last called; all of them the first time and
+  // after reload().  [apply-thread]
+  LeaseChanges take_lease_changes();
 
   uint64_t revision() const { return revision_.load(std::memory_order_acquire); }
   uint64_t applied_index() const { return applied_index_.load(std::memory_order_acquire); }

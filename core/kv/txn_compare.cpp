@@ -36,7 +36,7 @@ uint64_t number_of(Compare::Target target, const Record& record) {
     case Compare::Target::kVersion:
       return record.version;
     case Compare::Target::kLease:
-      return record.lease;
+      return record.granted_lease();
     case Compare::Target::kValue:
       break;
   }

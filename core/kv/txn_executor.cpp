@@ -146,6 +146,9 @@ bool TxnExecutor::put(const Op& op, uint32_t number, OpResult* out) {
   record.upload_id = op.upload_id;
   record.value = op.value;
   record.value_bytes = op.upload_id != 0 ? op.upload_bytes : op.value.size();
+  if (slot.present) leases_.detach(slot.key, slot.record, &batch_.ops());
+  if (Status s = leases_.attach(op, revision_, &record, &batch_.ops()); !s)
+    return reject(s.code(), s.message());
   if (op.upload_id != 0) consumed_.push_back(op.upload_id);
   slot.present = true;
   slot.record = record;
@@ -162,6 +165,7 @@ bool TxnExecutor::delete_key(const Op& op, uint32_t number, OpResult* out) {
   if (!change(number)) return false;
   if ((op.flags & kOpPrev) != 0 && !add_item(slot.key, slot.record, op.flags, out)) return false;
   release(slot.record);
+  leases_.detach(slot.key, slot.record, &batch_.ops());
   slot.present = false;
   batch_.ops().push_back({WriteOp::Kind::kDelete, kSpaceUser, std::string(slot.key), {}});
   out->count = 1;
@@ -225,7 +229,8 @@ bool TxnExecutor::add_item(Bytes key, const Record& record, uint32_t flags, OpRe
     return reject(Code::kInvalid,
                   fmt::format("the results would take more than {} bytes", kResultBytesMax));
   out->items.push_back({std::string(key), std::string(value), record.create_revision,
-                        record.mod_revision, record.version, record.lease, record.value_bytes});
+                        record.mod_revision, record.version, record.granted_lease(),
+                        record.value_bytes, record.ttl_ms});
   return true;
 }
 
@@ -256,6 +261,7 @@ bool TxnExecutor::change(uint32_t number) {
 // A range that is deleted has this key, as of now.
 bool TxnExecutor::supersede_deleted(Bytes key, const Record& record) {
   release(record);
+  leases_.detach(key, record, &batch_.ops());
   if (record.mod_revision == revision_) return true;  // change() noted what was before
   if (superseded_.size() == kTxnChangesMax) return reject_changes();
   Superseded& s = superseded_.emplace_back();
@@ -298,6 +304,7 @@ void TxnExecutor::commit() {
     if (s.present || has_after) write_history(number++, &s);
   }
   for (uint64_t id : consumed_) uploads_.consume(id, &batch_.ops());
+  leases_.commit();
   for (uint64_t id : released_) uploads_.set_in_use(id, false);
 }
 
@@ -323,6 +330,7 @@ void TxnExecutor::write_history(uint32_t number, Superseded* s) {
 }
 
 void TxnExecutor::roll_back() {
+  leases_.roll_back();
   for (size_t i = undo_.size(); i-- > 0;) {
     Slot& slot = batch_.slot(undo_[i].slot);
     slot.present = undo_[i].present;

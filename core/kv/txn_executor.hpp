@@ -7,6 +7,7 @@
 
 #include "base/function_ref.hpp"
 #include "kv/batch.hpp"
+#include "kv/leases.hpp"
 #include "kv/range.hpp"
 #include "kv/types.hpp"
 #include "kv/uploads.hpp"
@@ -19,7 +20,8 @@ namespace kvstore::kv {
 // drops its writes; store failures are returned and leave the batch unusable.
 class TxnExecutor {
  public:
-  TxnExecutor(Batch* batch, Uploads* uploads) : batch_(*batch), uploads_(*uploads) {}
+  TxnExecutor(Batch* batch, Uploads* uploads, Leases* leases)
+      : batch_(*batch), uploads_(*uploads), leases_(*leases) {}
 
   // Adds the keys that `txn` names to the batch and appends their slots' numbers to `slots`, in the
   // order of compares, then_ops, else_ops; kNoSlot for ranges.
@@ -85,6 +87,7 @@ class TxnExecutor {
 
   Batch& batch_;
   Uploads& uploads_;
+  Leases& leases_;
   uint64_t revision_ = 0;  // of the changes
   bool changed_ = false;
   uint64_t result_bytes_ = 0;

@@ -36,6 +36,17 @@ inline constexpr uint64_t kTxnHistoryBytesMax = 64 << 20;
 // Changes that one Compact may remove.
 inline constexpr uint64_t kCompactChangesMax = 10'000;
 
+// Leases and keys with a TTL of their own, together; one more is answered with BUSY.
+inline constexpr uint64_t kLeasesMax = 250'000;
+// Ids of leases are 1..kLeaseIdMax, numbers that every reader of JSON holds exactly.
+inline constexpr uint64_t kLeaseIdMax = (uint64_t{1} << 53) - 1;
+inline constexpr uint64_t kTtlMsMin = 100;
+inline constexpr uint64_t kTtlMsMax = uint64_t{365} * 24 * 60 * 60 * 1000;
+// One LeaseEnd: leases that it may name, and what it removes at most of their keys.
+inline constexpr uint64_t kLeaseEndMax = 256;
+inline constexpr uint64_t kLeaseEndKeysMax = 1'000;
+inline constexpr uint64_t kLeaseEndBytesMax = 8 << 20;
+
 struct Range {
   enum class Kind : uint8_t { kKey = 0, kUntil = 1, kPrefix = 2, kFrom = 3, kAll = 4 };
   Kind kind = Kind::kKey;
@@ -50,8 +61,9 @@ struct Item {
   uint64_t create_revision = 0;
   uint64_t mod_revision = 0;
   uint64_t version = 0;
-  uint64_t lease = 0;
+  uint64_t lease = 0;        // 0: none
   uint64_t value_bytes = 0;  // full size
+  uint64_t ttl_ms = 0;       // of its own, without a lease; 0: none
   bool operator==(const Item&) const = default;
 };
 
@@ -90,6 +102,10 @@ struct Op {
   // kGet: items at most; 0: no limit but kResultBytesMax.  kDelete of a range: keys at most, from
   // its start; 0: no limit but kTxnChangesMax.
   uint64_t limit = 0;
+  // kPut, at most one of them: the key goes with this lease, or after this time.  A put without
+  // them takes the key from its lease and ends its TTL.
+  uint64_t lease = 0;
+  uint64_t ttl_ms = 0;  // kTtlMsMin..kTtlMsMax
   bool operator==(const Op&) const = default;
 };
 
@@ -142,7 +158,42 @@ struct Compact {
   bool operator==(const Compact&) const = default;
 };
 
-using Command = std::variant<Txn, UploadPart, UploadAbort, SweepUploads, Checkpoint, Compact>;
+// Makes a lease that keys can be attached to.  CONFLICT when the id is taken, BUSY beyond
+// kLeasesMax, INVALID for an id or ttl out of range.
+struct LeaseGrant {
+  uint64_t id = 0;
+  uint64_t ttl_ms = 0;
+  bool operator==(const LeaseGrant&) const = default;
+};
+
+// A lease as it stands in a LeaseEnd.  Its generation tells it from a later lease of the same id; 0
+// means whichever has the id now.
+struct LeaseRef {
+  uint64_t id = 0;
+  uint64_t generation = 0;
+  bool operator==(const LeaseRef&) const = default;
+};
+
+// Ends 1..kLeaseEndMax leases, by revocation or because their time is over, and deletes their keys,
+// all in one revision.  At most kLeaseEndKeysMax keys with about kLeaseEndBytesMax go at once: then
+// `more` of the only operation's result says that the command has to be repeated; a lease that has
+// keys left takes no new ones.  Leases that do not exist are passed over; NOT_FOUND when none does.
+struct LeaseEnd {
+  std::vector<LeaseRef> leases;
+  bool operator==(const LeaseEnd&) const = default;
+};
+
+// A lease, or a key's own TTL, that came, changed or went.
+struct LeaseChange {
+  uint64_t id = 0;
+  uint64_t generation = 0;
+  uint64_t ttl_ms = 0;  // 0: it is gone
+  bool ending = false;  // a LeaseEnd left keys: it has to be repeated
+  bool operator==(const LeaseChange&) const = default;
+};
+
+using Command = std::variant<Txn, UploadPart, UploadAbort, SweepUploads, Checkpoint, Compact,
+                             LeaseGrant, LeaseEnd>;
 
 struct OpResult {
   Op::Kind kind = Op::Kind::kPut;

@@ -30,6 +30,15 @@ Status check_put(const Op& op) {
   if (op.upload_id != 0 && !op.value.empty())
     return invalid("a put takes either a value or an upload");
   if (op.upload_id == 0 && op.upload_bytes != 0) return invalid("upload_bytes without an upload");
+  if (op.lease != 0 && op.ttl_ms != 0) return invalid("a put takes either a lease or a ttl");
+  if (op.lease > kLeaseIdMax)
+    return invalid(fmt::format("lease {} is not in 1..{}", op.lease, kLeaseIdMax));
+  return op.ttl_ms != 0 ? validate_ttl(op.ttl_ms) : Status();
+}
+
+Status check_not_put(const Op& op) {
+  if (op.upload_id != 0 || op.upload_bytes != 0) return invalid("only a put takes an upload");
+  if (op.lease != 0 || op.ttl_ms != 0) return invalid("only a put takes a lease or a ttl");
   return Status();
 }
 
@@ -37,9 +46,7 @@ Status check_op(const Op& op) {
   if (Status s = validate_range(op.range); !s) return s;
   if ((op.flags & ~known_flags(op.kind)) != 0)
     return invalid(fmt::format("flags {:#x} do not fit this operation", op.flags));
-  if (op.kind == Op::Kind::kPut) return check_put(op);
-  if (op.upload_id != 0 || op.upload_bytes != 0) return invalid("only a put takes an upload");
-  return Status();
+  return op.kind == Op::Kind::kPut ? check_put(op) : check_not_put(op);
 }
 
 Status check_branch(const std::vector<Op>& ops, const char* name) {
@@ -77,6 +84,12 @@ Status validate_range(const Range& range) {
   if (range.kind == Range::Kind::kUntil && range.end.empty())
     return invalid("the range has no end");
   return Status();
+}
+
+Status validate_ttl(uint64_t ttl_ms) {
+  if (ttl_ms >= kTtlMsMin && ttl_ms <= kTtlMsMax) return Status();
+  return invalid(fmt::format("a ttl of {} ms is not in {} ms..{} days", ttl_ms, kTtlMsMin,
+                             kTtlMsMax / 86'400'000));
 }
 
 Status validate_txn(const Txn& txn) {

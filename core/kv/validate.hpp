@@ -10,10 +10,14 @@ namespace kvstore::kv {
 // command with the same status, so checking before a proposal only saves the way through the log.
 //
 // Single keys have 1..kKeyBytesMax bytes, the bounds of ranges at most that, and kUntil an end.
-// A put names a single key and has either an inline value of at most kPartBytes or an upload.
+// A put names a single key and has either an inline value of at most kPartBytes or an upload, and
+// at most one of a lease and a ttl.
 // Within one branch a key is put at most once; within the transaction an upload is named at most
 // once.  Flags are those that the kind of operation knows.
 Status validate_txn(const Txn& txn);
+
+// INVALID, naming the limits, unless it is kTtlMsMin..kTtlMsMax.
+Status validate_ttl(uint64_t ttl_ms);
 
 // INVALID unless the range obeys the rules above.
 Status validate_range(const Range& range);

@@ -26,9 +26,10 @@ Node::Node(Start start, const Ports& ports)
       peers_(ports.transport),
       compaction_(options_.trailing_entries, options_.trailing_bytes),
       retention_(options_.history),
-      applied_(start.applied),
+      lease_seed_(first_number(~options_.raft.seed, ports.clock->wall_ms())),
+      applied_(std::move(start.applied)),
       last_token_(first_number(options_.raft.seed, ports.clock->wall_ms())),
-      leader_time_ms_(start.applied.newest_time_ms) {
+      leader_time_ms_(applied_.newest_time_ms) {
   KVS_ASSERT(identity_.id && identity_.id == options_.raft.id);
   synced_index_ = start.restored.applied.index;
   state_durable_ = start.restored.applied;
@@ -36,6 +37,7 @@ Node::Node(Start start, const Ports& ports)
   last_sync_ms_ = ports_.clock->now_ms();
   reads_.on_applied(applied_.index, raft_->term(), applied_.revision);
   retention_.reset(history_state());
+  apply_leases(std::exchange(applied_.leases, {}));
   on_configuration_changed();
   publish_view();
 }
@@ -45,6 +47,7 @@ Node::~Node() {
   reads_.fail_all(Code::kCancelled, "the node stops");
   forwards_.fail_all(Code::kCancelled, "the node stops");
   manager_.fail_all(Code::kCancelled, "the node stops");
+  fail_held_calls(Code::kCancelled, "the node stops");
   hashes_.fail_all(Code::kCancelled, "the node stops");
   end_comparison(Code::kCancelled, "the node stops");
   if (transfer_.control) {
@@ -79,6 +82,7 @@ void Node::tick() {
   if (now_ms - compacted_ms_ >= options_.sync_interval_ms) compact_log();
   maybe_sweep_uploads(now_ms);
   maybe_compact_history();
+  maybe_end_leases(now_ms);
 }
 
 void Node::on_persisted(uint64_t sequence) {
@@ -93,6 +97,7 @@ void Node::on_applied(const AppliedReport& report) {
   if (failed()) return;
   unsynced_bytes_ += report.bytes;
   applied_ = report;
+  apply_leases(std::exchange(applied_.leases, {}));
   step(raft::Applied{report.index});
   reads_.on_applied(report.index, raft_->term(), report.revision);
   retention_.on_applied(history_state());
@@ -182,6 +187,7 @@ void Node::on_snapshot_installed(const raft::SnapshotMeta& meta, const AppliedRe
   ++counters_.snapshots_installed;
   proposals_.fail_up_to(meta.last.index);
   applied_ = report;
+  apply_leases(std::exchange(applied_.leases, {}));
   retention_.reset(history_state());
   state_durable_ = meta.last;
   synced_index_ = meta.last.index;
@@ -269,6 +275,7 @@ void Node::on_role_changed() {
             raft_->term().value, known_leader_.value);
   }
   dialing_stale_ = true;
+  maybe_begin_leases();
   publish_view();
 }
 
@@ -379,6 +386,7 @@ void Node::fail(const Status& why) {
   reads_.fail_all(Code::kClosed, message.c_str());
   forwards_.fail_all(Code::kClosed, message.c_str());
   manager_.fail_all(Code::kClosed, message);
+  fail_held_calls(Code::kClosed, message);
   hashes_.fail_all(Code::kClosed, message);
   end_comparison(Code::kClosed, message);
   if (transfer_.control) std::exchange(transfer_, {}).control->finish(Code::kClosed, message);

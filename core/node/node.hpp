@@ -6,11 +6,12 @@
 // Outline: node.cpp turns events into raft steps and outputs into port calls; node_requests.cpp has
 // proposals, reads and forwarding; node_space.cpp the disk reserve; node_membership.cpp hellos and
 // dialling; node_control.cpp the verbs; node_hash.cpp the comparison of states; node_history.cpp
-// giving up old history; node_status.cpp the reports.
+// giving up old history; node_leases.cpp leases; node_status.cpp the reports.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "node/compaction.hpp"
 #include "node/forward_table.hpp"
 #include "node/history_retention.hpp"
+#include "node/lease_clock.hpp"
 #include "node/membership_manager.hpp"
 #include "node/options.hpp"
 #include "node/peer_directory.hpp"
@@ -40,6 +42,7 @@ struct AppliedReport {
   uint64_t oldest_change = 1;
   uint64_t history_bytes = 0;
   uint64_t bytes = 0;  // written since the last report
+  kv::LeaseChanges leases;
 };
 
 // What a node starts from.
@@ -193,9 +196,27 @@ class Node {
   // node_history.cpp
   HistoryState history_state() const;
   void maybe_compact_history();
-  void propose_compaction(const kv::Compact& compact, uint64_t deadline_ms,
-                          std::function<void(ProposalOutcome&&)> done);
   void control_compact(ControlPtr control);
+
+  // node_leases.cpp
+  void apply_leases(const kv::LeaseChanges& changes);
+  void maybe_begin_leases();
+  void maybe_end_leases(uint64_t now_ms);
+  void propose_internal(const kv::Command& command, uint64_t deadline_ms,
+                        std::function<void(ProposalOutcome&&)> done);
+  uint64_t hold_call(ControlPtr control);
+  ControlPtr take_call(uint64_t number);
+  void fail_held_calls(Code code, const std::string& message);
+  void confirm_leading(ControlPtr control, void (Node::*serve)(ControlPtr));
+  void serve_elsewhere(ControlPtr call);
+  void execute_lease(ControlPtr control);
+  uint64_t choose_lease_id();
+  void control_lease_grant(ControlPtr control);
+  void control_lease_revoke(ControlPtr control);
+  void revoke_lease(uint64_t number, uint64_t id, uint64_t deleted);
+  void control_lease_keepalive(ControlPtr control);
+  void control_lease_list(ControlPtr control);
+  void control_lease_get(ControlPtr control);
 
   // node_status.cpp
   void control_health(ControlPtr control);
@@ -218,6 +239,13 @@ class Node {
   CompactionPolicy compaction_;
   HistoryRetention retention_;
   bool compaction_proposed_ = false;
+  LeaseClock lease_clock_;
+  raft::Term leases_led_in_;  // the term in which the clock began to count
+  uint64_t lease_ends_under_way_ = 0;
+  uint64_t lease_seed_;
+  // Calls whose answer comes from another thread, so that a stop can end them.
+  std::map<uint64_t, ControlPtr> held_calls_;
+  uint64_t last_held_call_ = 0;
   StateHashes hashes_;
   std::shared_ptr<HashComparison> comparison_;
 

@@ -23,7 +23,8 @@ void invalid(ControlPtr control, const std::string& message) {
 
 bool is_leader_verb(const std::string& verb) {
   return verb == "cluster.add" || verb == "cluster.remove" || verb == "cluster.transfer" ||
-         verb == "cluster.progress" || verb == "admin.hash" || verb == "admin.compact";
+         verb == "cluster.progress" || verb == "admin.hash" || verb == "admin.compact" ||
+         verb.starts_with("lease.");
 }
 
 // The code of a failed membership edit, unless the edit named one.
@@ -96,6 +97,8 @@ void Node::execute(ControlPtr control) {
     control_hash(std::move(control));
   } else if (control->verb == "admin.compact") {
     control_compact(std::move(control));
+  } else if (control->verb.starts_with("lease.")) {
+    execute_lease(std::move(control));
   } else {
     control->finish(Code::kUnsupported, "unknown verb '" + control->verb + "'");
   }

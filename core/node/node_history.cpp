@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "kv/command_codec.hpp"
 #include "node/json_fields.hpp"
 #include "node/node.hpp"
 
@@ -26,25 +25,8 @@ void Node::maybe_compact_history() {
   std::optional<kv::Compact> compact = retention_.due(ports_.clock->wall_ms());
   if (!compact) return;
   compaction_proposed_ = true;
-  propose_compaction(*compact, ports_.clock->now_ms() + kCompactDeadlineMs,
-                     [this](ProposalOutcome&&) { compaction_proposed_ = false; });
-}
-
-// `done` runs on the executor.
-void Node::propose_compaction(const kv::Compact& compact, uint64_t deadline_ms,
-                              std::function<void(ProposalOutcome&&)> done) {
-  auto proposal = std::make_unique<Proposal>();
-  proposal->command = kv::encode_command(compact);
-  proposal->deadline_ms = deadline_ms;
-  proposal->may_forward = false;
-  proposal->done = Completion<ProposalOutcome>([executor = ports_.executor,
-                                                done = std::move(done)](ProposalOutcome&& outcome) {
-    // It ends on the apply thread.
-    executor->post([done, outcome = std::move(outcome)]() mutable { done(std::move(outcome)); });
-  });
-  std::vector<ProposalPtr> one;
-  one.push_back(std::move(proposal));
-  propose_local(std::move(one));
+  propose_internal(*compact, ports_.clock->now_ms() + kCompactDeadlineMs,
+                   [this](ProposalOutcome&&) { compaction_proposed_ = false; });
 }
 
 void Node::control_compact(ControlPtr control) {
@@ -58,9 +40,11 @@ void Node::control_compact(ControlPtr control) {
     return;
   }
   const uint64_t deadline_ms = control->deadline_ms;
-  auto shared = std::make_shared<ControlPtr>(std::move(control));
-  auto done = [this, shared, revision](ProposalOutcome&& outcome) {
-    Control& asked = **shared;
+  const uint64_t number = hold_call(std::move(control));
+  auto done = [this, number, revision](ProposalOutcome&& outcome) {
+    ControlPtr call = take_call(number);
+    if (!call) return;
+    Control& asked = *call;
     if (outcome.code == Code::kInvalid) {
       asked.finish(outcome.code, outcome.message,
                    nlohmann::json{{"code", "future_revision"}}.dump());
@@ -78,7 +62,7 @@ void Node::control_compact(ControlPtr control) {
                        .dump());
     }
   };
-  propose_compaction({revision, kv::kCompactChangesMax}, deadline_ms, std::move(done));
+  propose_internal(kv::Compact{revision, kv::kCompactChangesMax}, deadline_ms, std::move(done));
 }
 
 }  // namespace kvstore::node

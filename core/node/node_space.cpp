@@ -23,7 +23,8 @@ bool grows(Bytes encoded) {
   if (const auto* txn = std::get_if<kv::Txn>(&command->command)) {
     return has_put(txn->then_ops) || has_put(txn->else_ops);
   }
-  return std::holds_alternative<kv::UploadPart>(command->command);
+  return std::holds_alternative<kv::UploadPart>(command->command) ||
+         std::holds_alternative<kv::LeaseGrant>(command->command);
 }
 
 }  // namespace

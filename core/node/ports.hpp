@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/status.hpp"
+#include "kv/leases.hpp"
 #include "node/identity.hpp"
 #include "node/requests.hpp"
 #include "raft/event.hpp"
@@ -63,6 +64,10 @@ class StatePort {
   virtual void apply(ApplyBatch batch) = 0;
   // Makes the state durable -> Node::on_state_synced.  One at a time.
   virtual void sync() = 0;
+  // Reads the keys of a lease, at most `limit`, in the state that is applied by then.  `done` runs
+  // on any thread, or never once the node stopped.
+  virtual void read_lease_keys(uint64_t lease, uint64_t limit,
+                               std::function<void(Result<kv::LeaseKeys>)> done) = 0;
 };
 
 enum class Lane : uint8_t { kControl = 0, kLog = 1, kClient = 2 };

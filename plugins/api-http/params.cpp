@@ -4,15 +4,13 @@
 
 #include "api_error.hpp"
 #include "text/json_text.hpp"
-#include "text/scalar.hpp"
 
 namespace kvstore::http {
 namespace {
 
 // Parameters of the API's design that this version does not have yet: ignoring one would do
 // something else than was asked.
-constexpr std::string_view kLater[] = {"ttl",     "lease",
-                                       "verbose", "exclude", "sync"};
+constexpr std::string_view kLater[] = {"verbose", "exclude", "sync"};
 
 bool contains(std::initializer_list<std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -62,13 +60,14 @@ std::optional<uint64_t> Params::unsigned_integer(std::string_view name) const {
   return parsed;
 }
 
-std::optional<uint64_t> Params::duration_ms(std::string_view name) const {
+std::optional<uint64_t> Params::duration_ms(std::string_view name, uint64_t max_ms) const {
   const std::string* value = text(name);
   if (value == nullptr) return std::nullopt;
-  const auto parsed = parse_duration_ms(*value);
+  const auto parsed = parse_duration_ms(*value, max_ms);
   if (!parsed) {
     throw bad_request("parameter \"" + std::string(name) +
-                      "\" must be a duration such as 250ms, 2s or 5m, at most 24h");
+                      "\" must be a duration such as 250ms, 2s or 5m, at most " +
+                      std::to_string(max_ms / (60 * 60 * 1000)) + "h");
   }
   return parsed;
 }

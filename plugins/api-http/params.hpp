@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "text/percent.hpp"
+#include "text/scalar.hpp"
 
 namespace kvstore::http {
 
@@ -20,7 +21,8 @@ class Params {
   const std::string* text(std::string_view name) const;  // NULL when absent
   bool boolean(std::string_view name, bool fallback) const;
   std::optional<uint64_t> unsigned_integer(std::string_view name) const;
-  std::optional<uint64_t> duration_ms(std::string_view name) const;
+  std::optional<uint64_t> duration_ms(std::string_view name,
+                                      uint64_t max_ms = kDurationMaxMs) const;
 
  private:
   QueryPairs pairs_;

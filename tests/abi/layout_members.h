@@ -250,6 +250,7 @@
   MEMBER(kvs_item, version)
   MEMBER(kvs_item, lease)
   MEMBER(kvs_item, value_bytes)
+  MEMBER(kvs_item, ttl_ms)
   MEMBER(kvs_item, reserved)
   STRUCT(kvs_compare)
   MEMBER(kvs_compare, target)

@@ -5,6 +5,7 @@
 #include "base/codec.hpp"
 #include "kv/command_codec.hpp"
 #include "kv/history.hpp"
+#include "kv/lease_records.hpp"
 #include "kv/record.hpp"
 #include "kv/state_machine.hpp"
 #include "kv/system_records.hpp"
@@ -71,6 +72,13 @@ kv::Txn put_of_upload(const std::string& key, uint64_t upload, uint64_t bytes) {
   return txn;
 }
 
+kv::Txn put_under(uint64_t lease, uint64_t ttl_ms) {
+  kv::Txn txn = put_of(lease != 0 ? "leased" : "short-lived", "v");
+  txn.then_ops[0].lease = lease;
+  txn.then_ops[0].ttl_ms = ttl_ms;
+  return txn;
+}
+
 std::vector<kv::Command> sample_commands() {
   return {put_of("a", "1"),
           put_of("c", "2"),
@@ -79,7 +87,11 @@ std::vector<kv::Command> sample_commands() {
           put_of_upload("big", 77, 4),
           kv::UploadPart{78, 0, "unused"},
           kv::UploadAbort{78},
-          kv::SweepUploads{100}};
+          kv::SweepUploads{100},
+          kv::LeaseGrant{7, 5000},
+          put_under(7, 0),
+          put_under(0, 250),
+          kv::LeaseEnd{{{7, 0}, {kv::own_lease_id(6, 0), 6}}}};
 }
 
 void seed_command(Seeds* out) {
@@ -187,10 +199,13 @@ void seed_record(Seeds* out) {
   record.value_bytes = 3 << 20;
   record.upload_id = 99;
   out->push_back(kv::encode_record(record));
+  record.lease = kv::own_lease_id(400, 1);
+  record.ttl_ms = 5000;
+  out->push_back(kv::encode_record(record));
 }
 
 void run_system_record(Bytes input) {
-  switch (take_choice(&input, 6)) {
+  switch (take_choice(&input, 8)) {
     case 0: {
       const auto machine = kv::decode_machine(input);
       if (!machine) return assert_says_why(machine.status());
@@ -222,6 +237,18 @@ void run_system_record(Bytes input) {
       KVS_ASSERT(kv::encode_change(*change) == input);
       return;
     }
+    case 6: {
+      const auto lease = kv::decode_lease(input);
+      if (!lease) return assert_says_why(lease.status());
+      KVS_ASSERT(kv::encode_lease(*lease) == input);
+      return;
+    }
+    case 7: {
+      const auto id = kv::parse_lease_key(input);
+      if (!id) return assert_says_why(id.status());
+      KVS_ASSERT(kv::lease_key(*id) == input);
+      return;
+    }
     default: {
       const auto id = kv::parse_upload_key(input);
       if (!id) return assert_says_why(id.status());
@@ -242,6 +269,8 @@ void seed_system_record(Seeds* out) {
   change.before_bytes = 3 << 20;
   change.before_upload = 99;
   out->push_back("\5" + kv::encode_change(change));
+  out->push_back("\6" + kv::encode_lease({5000, 300, true}));
+  out->push_back("\7" + kv::lease_key(0x1122334455667));
 }
 
 constexpr Target kTargets[] = {

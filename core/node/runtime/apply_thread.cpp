@@ -71,6 +71,10 @@ void ApplyThread::apply(ApplyBatch batch) {
 void ApplyThread::sync() {
   syncer_.push(Sync{});
 }
+void ApplyThread::read_lease_keys(uint64_t lease, uint64_t limit,
+                                  std::function<void(Result<kv::LeaseKeys>)> done) {
+  worker_.push(LeaseKeysRead{lease, limit, std::move(done)});
+}
 void ApplyThread::install(std::shared_ptr<plugin::Restore> restore, raft::SnapshotMeta meta,
                           std::function<void(const AppliedReport&)> done) {
   worker_.push(Install{std::move(restore), std::move(meta), std::move(done)});
@@ -99,7 +103,9 @@ void ApplyThread::run(std::vector<Task>* tasks) {
       continue;
     }
     flush();
-    if (status && !failed_) status = run_install(&std::get<Install>(task));
+    if (!status || failed_) continue;
+    auto* install = std::get_if<Install>(&task);
+    status = install != nullptr ? run_install(install) : run_read(std::get<LeaseKeysRead>(task));
   }
   flush();
   if (!status && !failed_) {
@@ -166,6 +172,15 @@ Status ApplyThread::run_install(Install* install) {
   return Status::ok();
 }
 
+Status ApplyThread::run_read(const LeaseKeysRead& read) {
+  Result<std::unique_ptr<kv::View>> view = adapter_->open_view();
+  Result<kv::LeaseKeys> keys = view ? kv::read_lease_keys(**view, read.lease, read.limit)
+                                    : Result<kv::LeaseKeys>(view.status());
+  const Status status = keys.status();
+  read.done(std::move(keys));
+  return condemns_state(status.code()) ? status : Status::ok();
+}
+
 AppliedReport ApplyThread::report() {
   AppliedReport r;
   r.index = {machine_->applied_index()};
@@ -177,6 +192,7 @@ AppliedReport ApplyThread::report() {
   r.oldest_change = machine_->oldest_change();
   r.history_bytes = machine_->history_bytes();
   r.bytes = adapter_->take_written_bytes();
+  r.leases = machine_->take_lease_changes();
   return r;
 }
 

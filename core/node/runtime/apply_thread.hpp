@@ -40,6 +40,8 @@ class ApplyThread : public StatePort {
 
   void apply(ApplyBatch batch) override;
   void sync() override;
+  void read_lease_keys(uint64_t lease, uint64_t limit,
+                       std::function<void(Result<kv::LeaseKeys>)> done) override;
   // In order with apply(): replaces the state.  `done` runs on the apply thread after success.
   void install(std::shared_ptr<plugin::Restore> restore, raft::SnapshotMeta meta,
                std::function<void(const AppliedReport&)> done);
@@ -50,13 +52,19 @@ class ApplyThread : public StatePort {
     raft::SnapshotMeta meta;
     std::function<void(const AppliedReport&)> done;
   };
-  using Task = std::variant<ApplyBatch, Install>;
+  struct LeaseKeysRead {
+    uint64_t lease = 0;
+    uint64_t limit = 0;
+    std::function<void(Result<kv::LeaseKeys>)> done;
+  };
+  using Task = std::variant<ApplyBatch, Install, LeaseKeysRead>;
   struct Sync {};
 
   void run(std::vector<Task>* tasks);
   Status apply_group(std::span<ApplyBatch*> group);
   Status apply_entries();
   Status run_install(Install* install);
+  Status run_read(const LeaseKeysRead& read);
   AppliedReport report();
 
   plugin::StateStore* store_;

@@ -42,9 +42,6 @@ Result<kv::Op> op_from_abi(const kvs_op& op, const EngineLimits& limits) {
   if (op.kind < KVS_OP_PUT || op.kind > KVS_OP_GET) {
     return Status(Code::kUnsupported, fmt::format("operation kind {} is unknown", op.kind));
   }
-  if (op.lease != 0 || op.ttl_ms != 0) {
-    return Status(Code::kUnsupported, "leases and TTLs are not available in this version");
-  }
   Result<kv::Range> range = range_from_abi(op.range, limits);
   if (!range) return range.status();
   kv::Op out;
@@ -52,6 +49,8 @@ Result<kv::Op> op_from_abi(const kvs_op& op, const EngineLimits& limits) {
   out.flags = op.flags;
   out.range = std::move(*range);
   out.limit = op.limit;
+  out.lease = op.lease;
+  out.ttl_ms = op.ttl_ms;
   if (out.kind == kv::Op::Kind::kPut) {
     if (out.range.kind != kv::Range::Kind::kKey) {
       return Status(Code::kInvalid, "a put needs a single key");
@@ -142,6 +141,7 @@ kvs_item item_to_abi(const kv::ItemView& item) {
   out.mod_revision = item.mod_revision;
   out.version = item.version;
   out.lease = item.lease;
+  out.ttl_ms = item.ttl_ms;
   out.value_bytes = item.value_bytes;
   return out;
 }
@@ -166,6 +166,7 @@ ResultArrays::ResultArrays(const kv::CommandResult& result) {
       i.mod_revision = item.mod_revision;
       i.version = item.version;
       i.lease = item.lease;
+      i.ttl_ms = item.ttl_ms;
       i.value_bytes = item.value_bytes;
       items_.push_back(i);
     }

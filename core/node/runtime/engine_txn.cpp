@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kv/command_codec.hpp"
+#include "kv/leases.hpp"
 #include "kv/validate.hpp"
 #include "node/runtime/engine.hpp"
 #include "node/runtime/engine_convert.hpp"
@@ -28,6 +29,8 @@ struct kvs_upload {
 namespace kvstore::node::runtime {
 namespace {
 
+constexpr Bytes kLeaseNotFound = R"({"code":"lease_not_found"})";
+
 void deliver(Engine::Frontend* frontend, const ProposalOutcome& outcome, kvs_done done,
              void* user) {
   std::shared_ptr<const NodeView> view = frontend->engine().view();
@@ -40,6 +43,8 @@ void deliver(Engine::Frontend* frontend, const ProposalOutcome& outcome, kvs_don
   r.succeeded = outcome.result.succeeded ? 1 : 0;
   r.ops = arrays.ops();
   r.op_count = arrays.count();
+  if (kv::is_lease_not_found(outcome.code, outcome.message))
+    r.json = plugin::to_slice(kLeaseNotFound);
   done(user, &r);
 }
 

@@ -357,6 +357,10 @@ Status Server::Impl::build_node() {
   start.applied.newest_time_ms = machine->newest_time_ms();
   start.applied.open_uploads = machine->open_uploads();
   start.applied.oldest_upload_ms = machine->oldest_upload_ms();
+  start.applied.compacted_revision = machine->compacted_revision();
+  start.applied.oldest_change = machine->oldest_change();
+  start.applied.history_bytes = machine->history_bytes();
+  start.applied.leases = machine->take_lease_changes();
   Ports ports;
   ports.clock = &clock;
   ports.executor = &raft_thread;

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "handlers/kv_common.hpp"
 #include "text/json_text.hpp"
+#include "text/scalar.hpp"
 
 namespace kvstore::http {
 
@@ -22,6 +24,21 @@ json parse_document(const Request& request, std::initializer_list<std::string_vi
     }
   }
   return document;
+}
+
+uint64_t duration_field_ms(const json& field, const std::string& name) {
+  std::optional<uint64_t> ms;
+  if (field.is_string()) ms = parse_duration_ms(field.get<std::string>(), kTtlMaxMs);
+  if (field.is_number()) ms = parse_duration_ms(field.dump(), kTtlMaxMs);
+  if (ms) return *ms;
+  throw bad_request(name +
+                    ": must be a duration such as \"250ms\" or \"10s\", or seconds, at most " +
+                    std::to_string(kTtlMaxMs / kDurationMaxMs) + " days");
+}
+
+uint64_t lease_field(const json& field, const std::string& name) {
+  if (field.is_number_unsigned() && field != 0 && field <= kLeaseIdMax) return field;
+  throw bad_request(name + ": must be an integer in 1.." + std::to_string(kLeaseIdMax));
 }
 
 void check_is_json(const Context&, const Request& request) {

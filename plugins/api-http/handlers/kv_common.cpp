@@ -38,6 +38,10 @@ void append_versions(const kvs_item& item, std::string* out) {
     out->append(",\"lease\":");
     append_number(item.lease, out);
   }
+  if (item.ttl_ms != 0) {
+    out->append(",\"ttl_ms\":");
+    append_number(item.ttl_ms, out);
+  }
 }
 
 void append_item(const kvs_item& item, bool with_value, std::string* out) {

@@ -20,7 +20,7 @@ inline bool value_is_apart(const kvs_item& item) {
 }
 
 // Appends `,"create_revision":...,"mod_revision":...,"version":...` and, if there is one, the
-// lease.
+// lease or the key's own TTL.
 void append_versions(const kvs_item& item, std::string* out);
 
 // Appends the item as a JSON object.  A value that is not in the item is given as null with its
@@ -28,6 +28,9 @@ void append_versions(const kvs_item& item, std::string* out);
 void append_item(const kvs_item& item, bool with_value, std::string* out);
 // The same without braces.
 void append_item_members(const kvs_item& item, bool with_value, std::string* out);
+
+// Ids of leases are 1..this.
+inline constexpr uint64_t kLeaseIdMax = (uint64_t{1} << 53) - 1;
 
 // Fills revision, term and, for an item, the ETag.
 void describe(const kvs_result& result, Response* response);

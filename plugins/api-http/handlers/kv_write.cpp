@@ -70,9 +70,22 @@ void check_body_key(const PutBodyParser& parser, const std::string& key) {
   }
 }
 
+void parse_lifetime(const Params& params, WritePlan* plan) {
+  const auto ttl_ms = params.duration_ms("ttl", kTtlMaxMs);
+  const auto lease = params.unsigned_integer("lease");
+  if (ttl_ms && lease) throw bad_request("give either \"ttl\" or \"lease\", not both");
+  if (ttl_ms && *ttl_ms == 0) throw bad_request("parameter \"ttl\" must be positive");
+  if (lease && (*lease == 0 || *lease > kLeaseIdMax)) {
+    throw bad_request("parameter \"lease\" must be in 1.." + std::to_string(kLeaseIdMax));
+  }
+  plan->ttl_ms = ttl_ms.value_or(0);
+  plan->lease = lease.value_or(0);
+}
+
 void handle_put(Context& context, const Request& request, const ExchangePtr& exchange) {
-  const Params params(request.query, {"prev"});
+  const Params params(request.query, {"prev", "ttl", "lease"});
   WritePlan plan = WritePlan::parse(context, request, params);
+  parse_lifetime(params, &plan);
   const kvs_call call = make_call(context, request, params);
   if (!request.body_complete) {
     start_upload(context, request, exchange, std::move(plan), call);

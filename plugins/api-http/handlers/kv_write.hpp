@@ -22,6 +22,8 @@ struct WritePlan {
   std::string key;
   std::vector<Condition> conditions;
   bool want_previous = false;
+  uint64_t lease = 0;   // of a put; 0: none
+  uint64_t ttl_ms = 0;  // of a put; 0: none
 
   // Throws ApiError(400).
   static WritePlan parse(const Context& context, const Request& request, const Params& params);
@@ -68,6 +70,8 @@ void submit_put(Context& context, const ExchangePtr& exchange, const kvs_call& c
   put.flags = plan.want_previous ? uint32_t{KVS_OP_PREV} : 0u;
   put.value = sdk::slice(value);
   put.upload = upload;
+  put.lease = plan.lease;
+  put.ttl_ms = plan.ttl_ms;
   const WriteTxn txn(plan, put, true);
   context.engine->txn(
       exchange, call, txn.get(),

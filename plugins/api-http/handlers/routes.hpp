@@ -10,6 +10,7 @@ void add_kv_read_routes(Router* router);
 void add_kv_write_routes(Router* router);
 void add_kv_list_routes(Router* router);
 void add_watch_routes(Router* router);
+void add_lease_routes(Router* router);
 void add_cluster_routes(Router* router);
 void add_health_routes(Router* router);
 void add_metrics_routes(Router* router);

@@ -5,8 +5,6 @@
 namespace kvstore::http {
 namespace {
 
-constexpr uint64_t kDurationMaxMs = 24ull * 3600 * 1000;
-
 uint64_t unit_ms(std::string_view unit) {
   if (unit.empty() || unit == "s") return 1000;
   if (unit == "ms") return 1;
@@ -30,14 +28,14 @@ std::optional<bool> parse_boolean(std::string_view text) {
   return std::nullopt;
 }
 
-std::optional<uint64_t> parse_duration_ms(std::string_view text) {
+std::optional<uint64_t> parse_duration_ms(std::string_view text, uint64_t max_ms) {
   const size_t digits = text.find_first_not_of("0123456789.");
   const std::string_view number = text.substr(0, digits);
   const uint64_t unit =
       unit_ms(digits == std::string_view::npos ? std::string_view() : text.substr(digits));
   const size_t point = number.find('.');
   const auto whole = parse_unsigned(number.substr(0, point));
-  if (unit == 0 || !whole || *whole > kDurationMaxMs) return std::nullopt;
+  if (unit == 0 || !whole || *whole > max_ms) return std::nullopt;
   uint64_t ms = *whole * unit;
   if (point != std::string_view::npos) {
     const std::string_view decimals = number.substr(point + 1);
@@ -47,7 +45,7 @@ std::optional<uint64_t> parse_duration_ms(std::string_view text) {
     for (size_t i = 0; i < decimals.size(); ++i) scale *= 10;
     ms += *fraction * unit / scale;
   }
-  if (ms > kDurationMaxMs) return std::nullopt;
+  if (ms > max_ms) return std::nullopt;
   return ms;
 }
 

@@ -40,6 +40,8 @@ kvs_item to_abi(const std::string& key, const FakeItem& item, bool with_value) {
   out.mod_revision = item.mod_revision;
   out.version = item.version;
   out.value_bytes = item.value.size();
+  out.lease = item.lease;
+  out.ttl_ms = item.ttl_ms;
   return out;
 }
 
@@ -550,6 +552,8 @@ void FakeEngine::apply(const kvs_txn& txn, kvs_result* result, std::vector<kvs_o
       item->mod_revision = revision_ + 1;
       item->create_revision = before ? before->create_revision : revision_ + 1;
       item->version = before ? before->version + 1 : 1;
+      item->lease = op.lease;
+      item->ttl_ms = op.ttl_ms;
       items_[key] = std::move(item);
       changed = true;
     }

@@ -34,6 +34,7 @@ struct Scripted {
 struct FakeItem {
   std::string value;
   uint64_t create_revision = 0, mod_revision = 0, version = 0;
+  uint64_t lease = 0, ttl_ms = 0;
 };
 
 class FakeEngine {

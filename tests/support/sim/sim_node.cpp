@@ -86,6 +86,7 @@ node::AppliedReport SimNode::report() const {
   r.compacted_revision = machine_->compacted_revision();
   r.oldest_change = machine_->oldest_change();
   r.history_bytes = machine_->history_bytes();
+  r.leases = machine_->take_lease_changes();
   return r;
 }
 
@@ -512,6 +513,16 @@ void SimNode::sync() {
     if (data.applied.index >= durable_.applied.index && config.bug != StorageBug::kSyncTooEarly)
       durable_ = std::move(data);
     enter([durable](node::Node& n) { n.on_state_synced(durable); });
+  });
+}
+
+// In order with the batches, as on the apply thread, but that the answer comes at once.
+void SimNode::read_lease_keys(uint64_t lease, uint64_t limit,
+                              std::function<void(Result<kv::LeaseKeys>)> done) {
+  later(world_->between(10, disk_faults.apply_max_us), [this, lease, limit, done] {
+    Result<std::unique_ptr<kv::View>> view = store_->open_view();
+    KVS_ASSERT(view.is_ok());
+    done(kv::read_lease_keys(**view, lease, limit));
   });
 }
 

@@ -194,6 +194,8 @@ class SimNode final : public Endpoint,
   void compact(raft::LogId upto) override;
   void apply(node::ApplyBatch batch) override;
   void sync() override;
+  void read_lease_keys(uint64_t lease, uint64_t limit,
+                       std::function<void(Result<kv::LeaseKeys>)> done) override;
   Status send(raft::NodeId to, node::Lane lane,
               std::vector<wire::EncodedMessage> messages) override;
   void set_peer(raft::NodeId id, const std::string& address) override;

@@ -130,6 +130,49 @@ TEST_CASE("list says when there is nothing, and when there is more") {
   CHECK(run_with(page, {"list", "--limit", "1", "--format", "json"}).document()["more"] == true);
 }
 
+TEST_CASE("leases") {
+  const Reply granted = json_reply(200, R"({"id":7,"ttl_ms":10000})");
+  CHECK(run_with(granted, {"lease", "grant", "10s"}).out == "OK lease 7 ttl 10000ms\n");
+  CHECK(run_with(granted, {"lease", "keepalive", "7"}).out == "OK lease 7 ttl 10000ms\n");
+  CHECK(run_with(granted, {"lease", "grant", "10s", "--format", "json"}).document() ==
+        nlohmann::json({{"id", 7}, {"ttl_ms", 10000}}));
+  const Reply seen = json_reply(200, R"({"id":7,"ttl_ms":10000,"remaining_ms":1234,
+    "keys":[{"key":"a\n"},{"key_base64":"/w=="}],"more_keys":true})");
+  const auto table = run_with(seen, {"lease", "get", "7"});
+  CHECK(table.out == "lease 7 ttl 10000ms remaining 1234ms\n  a\\n\n  \\xff\n");
+  CHECK(table.err == "there are more keys\n");
+  const auto json = run_with(seen, {"lease", "get", "7", "--format", "json"}).document();
+  CHECK(json["remaining_ms"] == 1234);
+  CHECK(json["keys"][1]["key_base64"] == "/w==");
+  CHECK(json["more_keys"] == true);
+  const Reply page = json_reply(
+      200, R"({"leases":[{"id":7,"ttl_ms":10000,"remaining_ms":5},{"id":12,"ttl_ms":2000}]})");
+  CHECK(run_with(page, {"lease", "list"}).out ==
+        "LEASE  TTL      REMAINING\n"
+        "7      10000ms  5ms\n"
+        "12     2000ms   0ms\n");
+  CHECK(run_with(page, {"lease", "list", "--format", "json"}).document()["leases"][1]["id"] == 12);
+  CHECK(run_with(json_reply(200, R"({"leases":[]})"), {"lease", "list"}).err == "no leases\n");
+  const Reply revoked = json_reply(200, R"({"id":7,"revoked":true,"deleted":3})");
+  CHECK(run_with(revoked, {"lease", "revoke", "7"}).out == "OK lease 7 revoked, keys deleted: 3\n");
+  CHECK(run_with(revoked, {"lease", "revoke", "7", "--format", "json"}).document()["deleted"] == 3);
+  const Reply missing = error_reply(404, "lease_not_found", false, "no");
+  const auto refused = run_with(missing, {"lease", "keepalive", "7"});
+  CHECK(refused.code == 1);
+  CHECK(refused.err == "kvstore-client: lease keepalive 7: lease_not_found happened\n");
+  CHECK(run_with(error_reply(409, "lease_exists", false, "no"), {"lease", "grant", "1s"}).code ==
+        1);
+}
+
+TEST_CASE("the JSON of an item has its lease or its TTL") {
+  const auto item = [](const std::string& field) {
+    return json_reply(200, R"({"key":"k","value":"","mod_revision":2,)" + field + "}");
+  };
+  CHECK(run_with(item(R"("lease":7)"), {"get", "k", "--format", "json"}).document()["lease"] == 7);
+  CHECK(run_with(item(R"("ttl_ms":500)"), {"get", "k", "--format", "json"}).document()["ttl_ms"] ==
+        500);
+}
+
 TEST_CASE("delete") {
   const Reply done = at_revision(json_reply(200, R"({"deleted":1})"), "13");
   CHECK(run_with(done, {"delete", "k"}).out == "OK revision 13\n");

@@ -96,6 +96,45 @@ TEST_CASE("every command parses") {
   CHECK(Parse({"metrics"}).options.command == Command::kMetrics);
 }
 
+TEST_CASE("leases and TTLs") {
+  CHECK(Parse({"put", "k", "v", "--ttl", "8760h"}).options.lifetime.ttl ==
+        std::chrono::hours(8760));
+  CHECK(Parse({"put", "k", "v", "--ttl", "100ms"}).options.lifetime.ttl == milliseconds(100));
+  CHECK(Parse({"put", "k", "v", "--lease", "7"}).options.lifetime.lease == 7);
+  const Parse grant({"lease", "grant", "10s", "--id", "9007199254740991"});
+  REQUIRE(grant.accepted);
+  CHECK(grant.options.command == Command::kLeaseGrant);
+  CHECK(grant.options.lifetime.ttl == milliseconds(10'000));
+  CHECK(grant.options.lease_id == 9007199254740991);
+  const Parse keep({"lease", "keepalive", "7"});
+  CHECK(keep.options.command == Command::kLeaseKeepAlive);
+  CHECK(keep.options.lease_id == 7);
+  CHECK(keep.options.title() == "lease keepalive 7");
+  CHECK(Parse({"lease", "get", "7"}).options.command == Command::kLeaseGet);
+  CHECK(Parse({"lease", "list"}).options.command == Command::kLeaseList);
+  CHECK(Parse({"lease", "revoke", "7"}).options.command == Command::kLeaseRevoke);
+  for (const auto& wrong :
+       std::vector<std::vector<std::string>>{{"put", "k", "v", "--ttl", "99ms"},
+                                             {"put", "k", "v", "--ttl", "8761h"},
+                                             {"put", "k", "v", "--ttl", "1s", "--lease", "7"},
+                                             {"put", "k", "v", "--lease", "0"},
+                                             {"put", "k", "v", "--lease", "9007199254740992"},
+                                             {"put", "k", "v", "--lease", "-1"},
+                                             {"delete", "k", "--ttl", "1s"},
+                                             {"lease"},
+                                             {"lease", "grant"},
+                                             {"lease", "grant", "soon"},
+                                             {"lease", "keepalive"},
+                                             {"lease", "get", "x"},
+                                             {"lease", "revoke", "99999999999999999999"}}) {
+    CAPTURE(wrong);
+    const Parse p(wrong);
+    CHECK_FALSE(p.accepted);
+    CHECK(p.code == 2);
+    CHECK_FALSE(p.err.empty());
+  }
+}
+
 TEST_CASE("values that look special are taken literally") {
   for (const char* value : {"", "[1,2]", "{\"a\": 1}", "a,b", "a b", "%%", "true", "x=y"}) {
     CAPTURE(value);

@@ -53,6 +53,73 @@ TEST_CASE("put sends the raw value and reads the revision from the headers") {
   CHECK(request.body == "a\0b\xff"s);
 }
 
+TEST_CASE("a put carries the lifetime of its key") {
+  ScriptedServer server([](const SeenRequest&) { return json_reply(200, "{}"); });
+  Client client = connect(server);
+  Lifetime lifetime;
+  lifetime.lease = 7;
+  REQUIRE(client.put("k", "v", {}, lifetime));
+  lifetime.ttl = std::chrono::milliseconds(250);
+  const auto both = client.put("k", "v", {}, lifetime);
+  REQUIRE_FALSE(both);
+  CHECK(both.error().kind == ErrorKind::kInvalidArgument);
+  lifetime.lease = 0;
+  REQUIRE(client.put("k", "v", {}, lifetime));
+  const auto requests = server.requests();
+  REQUIRE(requests.size() == 2);
+  CHECK(requests[0].query == "lease=7");
+  CHECK(requests[1].query == "ttl=250ms");
+}
+
+TEST_CASE("calls of leases") {
+  ScriptedServer server([](const SeenRequest& request) {
+    if (request.path != "/api/v1/leases" || request.method == "POST")
+      return json_reply(200, R"({"id":7,"ttl_ms":1500,"remaining_ms":20,"deleted":3,)"
+                             R"("keys":[{"key":"a"}],"more_keys":true})");
+    return request.query == "after=0" ? json_reply(200, R"({"leases":[{"id":7}],"more":true})")
+                                      : json_reply(200, R"({"leases":[{"id":9}],"more":false})");
+  });
+  Client client = connect(server);
+  const auto granted = client.grant_lease(std::chrono::milliseconds(1500), 7);
+  REQUIRE(granted);
+  CHECK(granted->id == 7);
+  CHECK(granted->ttl == std::chrono::milliseconds(1500));
+  REQUIRE(client.grant_lease(std::chrono::milliseconds(1500)));
+  REQUIRE(client.keep_alive(7));
+  const auto lease = client.get_lease(7);
+  REQUIRE(lease);
+  CHECK(lease->remaining == std::chrono::milliseconds(20));
+  CHECK(lease->keys == std::vector<std::string>{"a"});
+  CHECK(lease->more_keys);
+  const auto revoked = client.revoke_lease(7);
+  REQUIRE(revoked);
+  CHECK(revoked->deleted == 3);
+  const auto list = client.list_leases();
+  REQUIRE(list);
+  REQUIRE(list->leases.size() == 2);
+  CHECK(list->leases[1].id == 9);
+  const std::vector<std::string> expected = {
+      "POST /api/v1/leases",  "POST /api/v1/leases",     "POST /api/v1/leases/7/keepalive",
+      "GET /api/v1/leases/7", "DELETE /api/v1/leases/7", "GET /api/v1/leases",
+      "GET /api/v1/leases"};
+  const auto requests = server.requests();
+  REQUIRE(requests.size() == expected.size());
+  for (size_t i = 0; i < expected.size(); ++i)
+    CHECK(requests[i].method + " " + requests[i].path == expected[i]);
+  CHECK(requests[0].body == R"({"id":7,"ttl":"1500ms"})");
+  CHECK(requests[1].body == R"({"ttl":"1500ms"})");
+  CHECK(requests[6].query == "after=7");
+}
+
+TEST_CASE("a list of leases that stands still is a malformed answer, not an endless loop") {
+  ScriptedServer server(
+      [](const SeenRequest&) { return json_reply(200, R"({"leases":[{"id":7}],"more":true})"); });
+  const auto list = connect(server).list_leases();
+  REQUIRE_FALSE(list);
+  CHECK(list.error().kind == ErrorKind::kMalformedAnswer);
+  CHECK(server.requests().size() == 2);
+}
+
 TEST_CASE("keys are percent-encoded whole, so that no path rule changes them") {
   ScriptedServer server([](const SeenRequest&) { return json_reply(200, "{}"); });
   Client client = connect(server);

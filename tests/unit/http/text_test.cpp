@@ -39,6 +39,8 @@ TEST_CASE("durations") {
     CAPTURE(text);
     CHECK(parse_duration_ms(text) == ms);
   }
+  CHECK(parse_duration_ms("8760h", kTtlMaxMs) == kTtlMaxMs);
+  CHECK(!parse_duration_ms("8760.1h", kTtlMaxMs));
   for (const char* bad : {"", "s", "ms", "-1s", "1x", "1 s", "1.s", ".5s", "1.2.3s", "25h", "1e3",
                           "99999999999999999999", "1.1234567s", "5 m", "1sm"}) {
     CAPTURE(bad);

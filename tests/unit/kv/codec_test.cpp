@@ -6,6 +6,7 @@
 
 #include <functional>
 
+#include "kv/lease_records.hpp"
 #include "kv_testing.hpp"
 
 namespace kvstore::kv::test {
@@ -16,7 +17,7 @@ Txn sample_txn() {
   return txn({compare_value(Compare::Op::kGt, prefix("p"), "v"),
               compare(Compare::Target::kLease, Compare::Op::kNe, all(), UINT64_MAX)},
              {put("k", std::string(300, 'v'), kOpPrev), put_upload("big", UINT64_MAX, 64 << 20),
-              del(from("x"), kOpPrev)},
+              del(from("x"), kOpPrev), put_leased("l", "v", 300), put_ttl("t", "v", 5000)},
              {limited, get("", kOpCountOnly)});
 }
 
@@ -27,8 +28,11 @@ CommandResult sample_result() {
   r.revision = 1u << 20;
   r.succeeded = true;
   r.ops.resize(2);
-  r.ops[0] = {
-      Op::Kind::kGet, kOpReverse, {{"k", "v", 1, 300, 3, 4, 1}, {"l", "", 1, 2, 3, 4, 5}}, 2, true};
+  r.ops[0] = {Op::Kind::kGet,
+              kOpReverse,
+              {{"k", "v", 1, 300, 3, 4, 1}, {"l", "", 1, 2, 3, 0, 5, 6000}},
+              2,
+              true};
   r.ops[1].kind = Op::Kind::kDelete;
   return r;
 }
@@ -38,7 +42,8 @@ std::vector<std::string> sample_commands() {
   for (const Command& command :
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
         Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{}),
-        Command(Compact{123456, 1000})})
+        Command(Compact{123456, 1000}), Command(LeaseGrant{300, 5000}),
+        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{})})
     out.push_back(encode_command(command));
   return out;
 }
@@ -73,7 +78,8 @@ TEST_CASE("commands survive their encoding") {
   for (const Command& command :
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
         Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{}),
-        Command(Compact{123456, 1000})}) {
+        Command(Compact{123456, 1000}), Command(LeaseGrant{300, 5000}),
+        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{})}) {
     auto decoded = decode_command(encode_command(command));
     REQUIRE_MESSAGE(decoded.is_ok(), decoded.status().to_string());
     CHECK(decoded->leader_time_ms == 0);
@@ -110,12 +116,15 @@ TEST_CASE("damaged results never crash and are never taken for others") {
 }
 
 TEST_CASE("damaged records never crash and are never taken for others") {
-  Record in_parts{3, 9, 4, 1, 5 << 20, 77, {}};
-  std::string good = encode_record(in_parts);
-  mutate(good, [](Bytes bytes) {
-    auto decoded = decode_record(bytes);
-    return decoded ? encode_record(*decoded) : std::string();
-  });
+  std::string good;
+  for (const Record& in_parts : {Record{3, 9, 4, 1, 5 << 20, 77, {}},
+                                 Record{3, 9, 4, own_lease_id(9, 3), 5 << 20, 77, {}, 500}}) {
+    good = encode_record(in_parts);
+    mutate(good, [](Bytes bytes) {
+      auto decoded = decode_record(bytes);
+      return decoded ? encode_record(*decoded) : std::string();
+    });
+  }
   // The bytes of an inline value are the rest of the record, so their number is free.
   Record inline_value{3, 9, 4, 1, 5, 0, "value"};
   good = encode_record(inline_value);
@@ -127,7 +136,8 @@ TEST_CASE("records survive their encoding") {
   std::string large(kPartBytes, 'v');
   for (const Record& record : {Record{1, 1, 1, 0, 0, 0, ""}, Record{5, 900, 30, 7, 3, 0, "abc"},
                                Record{1, 2, 2, 0, kPartBytes, 0, large},
-                               Record{1, UINT64_MAX, 2, UINT64_MAX, 64 << 20, UINT64_MAX, ""}}) {
+                               Record{1, UINT64_MAX, 2, kLeaseIdMax, 64 << 20, UINT64_MAX, ""},
+                               Record{1, 7, 2, own_lease_id(7, 0), 3, 0, "abc", 5000}}) {
     std::string encoded = encode_record(record);
     auto decoded = decode_record(encoded);
     REQUIRE(decoded.is_ok());
@@ -135,6 +145,7 @@ TEST_CASE("records survive their encoding") {
     CHECK(decoded->mod_revision == record.mod_revision);
     CHECK(decoded->version == record.version);
     CHECK(decoded->lease == record.lease);
+    CHECK(decoded->ttl_ms == record.ttl_ms);
     CHECK(decoded->value_bytes == record.value_bytes);
     CHECK(decoded->upload_id == record.upload_id);
     CHECK((decoded->value == record.value));
@@ -154,7 +165,11 @@ TEST_CASE("impossible records are CORRUPT") {
     return bad;
   };
   CHECK(refusal("") == "stored record: empty");
-  CHECK(refusal(with(0, 2)) == "stored record: unknown format");
+  CHECK(refusal(with(0, 3)) == "stored record: unknown format");
+  CHECK(refusal(encode_record({3, 9, 4, own_lease_id(9, 1), 1, 0, "v"})) ==
+        "stored record: lease and TTL do not agree");
+  CHECK(refusal(encode_record({3, 9, 4, 7, 1, 0, "v", 500})) ==
+        "stored record: lease and TTL do not agree");
   CHECK(refusal(with(1, 2)) == "stored record: unknown kind");
   CHECK(refusal(with(2, 0)) == "stored record: impossible revisions");
   CHECK(refusal(with(4, 0)) == "stored record: impossible revisions");
@@ -214,6 +229,15 @@ TEST_CASE("keys of the machine's own data") {
   CHECK_FALSE(parse_upload_key("upload/").is_ok());
   CHECK_FALSE(parse_upload_key(upload_key(0)).is_ok());
   CHECK_FALSE(parse_upload_key("Upload/12345678").is_ok());
+  CHECK(*parse_lease_key(lease_key(kLeaseIdMax)) == kLeaseIdMax);
+  CHECK(*parse_lease_key(lease_key(own_lease_id(5, 6))) == own_lease_id(5, 6));
+  for (const std::string& bad : {std::string("lease/"), lease_key(0), lease_key(kLeaseIdMax + 1)})
+    CHECK_FALSE(parse_lease_key(bad).is_ok());
+  CHECK(key_of_lease_index(lease_index_key(7, "the key")) == "the key");
+  for (const LeaseRecord& lease : {LeaseRecord{kTtlMsMin, 1, false}, {kTtlMsMax, UINT64_MAX, true}})
+    CHECK(*decode_lease(encode_lease(lease)) == lease);
+  for (const LeaseRecord& lease : {LeaseRecord{kTtlMsMin - 1, 1, false}, {kTtlMsMin, 0, true}})
+    CHECK(decode_lease(encode_lease(lease)).status().code() == Code::kCorrupt);
   UploadRecord upload{kPartBytes + 1, 2, 99};
   CHECK(*decode_upload(encode_upload(upload)) == upload);
   MachineRecord machine{7, 8, 6, 5, 1000};

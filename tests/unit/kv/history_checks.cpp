@@ -10,7 +10,7 @@ Item copy(const ItemView& item) {
   return {std::string(item.key), std::string(item.value),
           item.create_revision,  item.mod_revision,
           item.version,          item.lease,
-          item.value_bytes};
+          item.value_bytes,      item.ttl_ms};
 }
 
 class PastCheck {

@@ -54,6 +54,16 @@ inline Op put_upload(std::string key, uint64_t id, uint64_t bytes, uint32_t flag
   op.upload_bytes = bytes;
   return op;
 }
+inline Op put_leased(std::string key, std::string value, uint64_t lease) {
+  Op op = put(std::move(key), std::move(value));
+  op.lease = lease;
+  return op;
+}
+inline Op put_ttl(std::string key, std::string value, uint64_t ttl_ms) {
+  Op op = put(std::move(key), std::move(value));
+  op.ttl_ms = ttl_ms;
+  return op;
+}
 inline Op del(Range range, uint32_t flags = 0) {
   return make_op(Op::Kind::kDelete, std::move(range), flags);
 }
@@ -150,8 +160,9 @@ struct Machine {
                record->create_revision,
                record->mod_revision,
                record->version,
-               record->lease,
-               record->value_bytes};
+               record->granted_lease(),
+               record->value_bytes,
+               record->ttl_ms};
     });
     REQUIRE((s.is_ok() || s.code() == Code::kNotFound));
     return found;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "kv/history.hpp"
+#include "kv/lease_records.hpp"
 #include "kv/validate.hpp"
 #include "kv_testing.hpp"
 
@@ -21,6 +22,9 @@ struct ModelValue {
   uint64_t create_revision = 0;
   uint64_t mod_revision = 0;
   uint64_t version = 0;
+  uint64_t lease = 0;  // also a TTL's own
+  uint64_t ttl_ms = 0;
+  uint64_t granted_lease() const { return ttl_ms == 0 ? lease : 0; }
 };
 
 // One key that a revision changed.
@@ -38,10 +42,11 @@ struct ModelChange {
     Record record{before->create_revision,
                   before->mod_revision,
                   before->version,
-                  0,
+                  before->lease,
                   before->bytes().size(),
                   before->upload_id,
-                  before->upload_id == 0 ? Bytes(before->bytes()) : Bytes()};
+                  before->upload_id == 0 ? Bytes(before->bytes()) : Bytes(),
+                  before->ttl_ms};
     change.before_bytes = encode_record(record).size();
     if (before->upload_id != 0) change.before_bytes += before->bytes().size();
     return change_cost(change);
@@ -62,6 +67,7 @@ class Model {
  public:
   CommandResult apply(const Command& command, uint64_t time_ms) {
     now_ms_ = std::max(now_ms_, time_ms);
+    index_++;
     CommandResult result;
     if (auto* txn = std::get_if<Txn>(&command))
       result = apply_txn(*txn);
@@ -75,6 +81,10 @@ class Model {
       });
     else if (auto* compact = std::get_if<Compact>(&command))
       result = apply_compact(*compact);
+    else if (auto* grant = std::get_if<LeaseGrant>(&command))
+      result.code = apply_grant(*grant);
+    else if (auto* end = std::get_if<LeaseEnd>(&command))
+      result = apply_end(*end);
     result.revision = revision;
     past.resize(revision + 1, values);
     return result;
@@ -83,6 +93,7 @@ class Model {
   using Values = std::map<std::string, ModelValue>;
   Values values;
   std::map<uint64_t, ModelUpload> uploads;
+  std::map<uint64_t, LeaseRecord> leases;  // and those of TTLs
   uint64_t revision = 0;
   uint64_t compacted = 0;
   std::deque<ModelChange> changes;        // not removed yet, in order
@@ -180,7 +191,7 @@ class Model {
       case Compare::Target::kVersion:
         return ordered(c.op, value.version, c.number);
       case Compare::Target::kLease:
-        return ordered(c.op, uint64_t{0}, c.number);
+        return ordered(c.op, value.granted_lease(), c.number);
     }
     return false;
   }
@@ -197,8 +208,49 @@ class Model {
     return holds_for(c, ModelValue());
   }
 
+  Code apply_grant(const LeaseGrant& grant) {
+    if (grant.id == 0 || grant.id > kLeaseIdMax || !validate_ttl(grant.ttl_ms))
+      return Code::kInvalid;
+    if (leases.count(grant.id) != 0) return Code::kConflict;
+    leases[grant.id] = {grant.ttl_ms, index_, false};
+    return Code::kOk;
+  }
+
+  // All keys at once: the random logs have fewer than one piece.
+  CommandResult apply_end(const LeaseEnd& end) {
+    CommandResult result;
+    result.code =
+        end.leases.empty() || end.leases.size() > kLeaseEndMax ? Code::kInvalid : Code::kNotFound;
+    if (result.code == Code::kInvalid) return result;
+    const Values before = values;
+    touched_.clear();
+    OpResult out;
+    out.kind = Op::Kind::kDelete;
+    for (const LeaseRef& ref : end.leases) {
+      auto lease = leases.find(ref.id);
+      if (lease == leases.end()) continue;
+      if (ref.generation != 0 && ref.generation != lease->second.generation) continue;
+      result.code = Code::kOk;
+      leases.erase(lease);
+      for (const auto& [key, value] : before) {
+        if (value.lease != ref.id) continue;
+        touch(key);
+        values.erase(key);
+        out.count++;
+      }
+    }
+    if (result.code != Code::kOk) return result;
+    if (out.count > 0) revision++;
+    note_changes(before);
+    result.succeeded = true;
+    result.ops = {out};
+    return result;
+  }
+
   CommandResult apply_txn(const Txn& txn) {
     CommandResult result;
+    const auto leases_before = leases;
+    ttls_ = 0;
     const Values values_before = values;
     const auto uploads_before = uploads;
     const uint64_t revision_before = revision;
@@ -213,6 +265,7 @@ class Model {
     if (refused) {
       values = values_before;
       uploads = uploads_before;
+      leases = leases_before;
       revision = revision_before;
       result = CommandResult();
       result.code = refused->code;
@@ -247,6 +300,8 @@ class Model {
       OpResult& result = results->emplace_back();
       result.kind = op.kind;
       result.flags = op.flags;
+      if (op.kind == Op::Kind::kPut && op.lease != 0 && leases.count(op.lease) == 0)
+        return Refused{Code::kNotFound};
       if (op.kind == Op::Kind::kPut)
         put(op, next, &result);
       else if (op.kind == Op::Kind::kDelete)
@@ -265,6 +320,10 @@ class Model {
     value.create_revision = it == values.end() ? next : it->second.create_revision;
     value.version = it == values.end() ? 1 : it->second.version + 1;
     value.mod_revision = next;
+    if (it != values.end() && it->second.ttl_ms != 0) leases.erase(it->second.lease);
+    value.lease = op.ttl_ms != 0 ? own_lease_id(next, ttls_++) : op.lease;
+    value.ttl_ms = op.ttl_ms;
+    if (op.ttl_ms != 0) leases[value.lease] = {op.ttl_ms, next, false};
     std::string bytes = op.value;
     value.upload_id = op.upload_id;
     if (op.upload_id != 0) {
@@ -290,6 +349,7 @@ class Model {
       }
       if ((op.flags & kOpPrev) != 0) result->items.push_back(item(it->first, it->second, op.flags));
       touch(it->first);
+      if (it->second.ttl_ms != 0) leases.erase(it->second.lease);
       it = values.erase(it);
       result->count++;
       revision = next;
@@ -315,13 +375,14 @@ class Model {
  public:
   static Item item(const std::string& key, const ModelValue& value, uint32_t flags) {
     bool bytes = value.upload_id == 0 && (flags & kOpKeysOnly) == 0;
-    return {
-        key, bytes ? value.bytes() : "", value.create_revision, value.mod_revision, value.version,
-        0,   value.bytes().size()};
+    return {key,           bytes ? value.bytes() : "", value.create_revision, value.mod_revision,
+            value.version, value.granted_lease(),      value.bytes().size(),  value.ttl_ms};
   }
 
  private:
   uint64_t now_ms_ = 0;
+  uint64_t index_ = 0;                // of the entry
+  uint64_t ttls_ = 0;                 // of the transaction
   std::vector<std::string> touched_;  // by the transaction, in order of the first time
 };
 

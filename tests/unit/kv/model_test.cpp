@@ -24,7 +24,12 @@ class Generator {
   TimedCommand next() {
     time_ms_ += below(20);
     uint64_t time = time_ms_ - std::min<uint64_t>(time_ms_, below(8) == 0 ? 30 : 0);
-    switch (below(12)) {
+    index_++;
+    switch (below(14)) {
+      case 12:
+        return {grant(), time};
+      case 13:
+        return {lease_end(), time};
       case 0:
       case 1:
       case 2:
@@ -47,6 +52,27 @@ class Generator {
     return kKeys[below(100) == 0 ? 9 : below(9)];
   }
   uint64_t id() { return 1 + below(6); }
+  uint64_t lease() { return 1 + below(4); }
+  uint64_t ttl() { return below(30) == 0 ? below(kTtlMsMin) : kTtlMsMin + below(200); }
+
+  LeaseGrant grant() {
+    const uint64_t id = below(30) == 0 ? 0 : lease();
+    grants_[id] = index_;
+    return {id, ttl()};
+  }
+  // Sometimes of the lease as it was granted last, sometimes the TTLs of some revisions.
+  LeaseEnd lease_end() {
+    LeaseEnd end;
+    for (uint64_t n = below(3); n > 0; n--) {
+      const uint64_t id = lease();
+      end.leases.push_back({id, below(2) == 0 ? 0 : grants_[id]});
+    }
+    if (below(3) != 0) return end;
+    const uint64_t first = 1 + below(1 + transactions_ / 2);
+    for (uint64_t r = first; r < first + 40; r++)
+      end.leases.push_back({own_lease_id(r, below(2)), below(4) == 0 ? r + 1 : below(2) * r});
+    return end;
+  }
   uint64_t sweep() { return time_ms_ - std::min<uint64_t>(time_ms_, below(200)); }
 
   // Mostly first parts; sometimes a whole one and then the rest of it.
@@ -111,6 +137,8 @@ class Generator {
     } else {
       op.value = std::string(below(3), "uvw"[below(3)]);
     }
+    if (below(3) == 0) op.lease = lease();
+    if (below(op.lease == 0 ? 3 : 30) == 0) op.ttl_ms = ttl();
     return op;
   }
 
@@ -127,7 +155,9 @@ class Generator {
   static constexpr int kLargeMax = 8;
   int large_ = 0;
   uint64_t transactions_ = 0;
-  std::map<uint64_t, uint64_t> sent_;  // by upload: bytes, if all went well
+  uint64_t index_ = 0;                   // of the command
+  std::map<uint64_t, uint64_t> grants_;  // by lease: index of the last one
+  std::map<uint64_t, uint64_t> sent_;    // by upload: bytes, if all went well
 };
 
 struct Log {
@@ -160,6 +190,38 @@ std::vector<CommandResult> run(Machine& m, std::span<const LogEntry> rest, size_
     if (cuts.below(20) == 0) m.reopen();
   }
   return all;
+}
+
+// The leases of the store, their index of keys, and what the machine reports are the model's.
+void check_leases(Machine& m, const Model& model, std::map<uint64_t, LeaseChange>* reported) {
+  const MemoryData data = m.store.data();
+  size_t stored = 0, indexed = 0, leased = 0;
+  for (const auto& [key, value] : data.spaces.at(kSpaceSystem)) {
+    indexed += key.starts_with("leasekey/") ? 1 : 0;
+    if (!key.starts_with(kLeasePrefix)) continue;
+    stored++;
+    auto lease = model.leases.find(parse_lease_key(key).value());
+    REQUIRE(lease != model.leases.end());
+    CHECK(decode_lease(value).value() == lease->second);
+  }
+  for (const auto& [key, value] : model.values) {
+    if (value.lease == 0) continue;
+    leased++;
+    CHECK(data.spaces.at(kSpaceSystem).count(lease_index_key(value.lease, key)) == 1);
+  }
+  CHECK(stored == model.leases.size());
+  CHECK(indexed == leased);
+  LeaseChanges changes = m.machine->take_lease_changes();
+  if (changes.reset) reported->clear();
+  for (const LeaseChange& change : changes.changes) {
+    if (change.ttl_ms == 0)
+      CHECK(reported->erase(change.id) == 1);
+    else
+      (*reported)[change.id] = change;
+  }
+  REQUIRE(reported->size() == model.leases.size());
+  for (const auto& [id, lease] : model.leases)
+    CHECK((*reported)[id] == LeaseChange{id, lease.generation, lease.ttl_ms, lease.ending});
 }
 
 void check_content(Machine& m, const Model& model) {
@@ -208,6 +270,7 @@ struct Outcomes {
   int limited = 0;
   int large_values = 0;
   int compacted = 0;
+  int leases_ended = 0;  // with keys
   PastOutcomes past;
 };
 
@@ -215,6 +278,8 @@ void count(const CommandResult& r, const Command& command, Outcomes* outcomes) {
   outcomes->codes[r.code]++;
   if (std::holds_alternative<Compact>(command) && r.code == Code::kOk && r.ops[0].count > 0)
     outcomes->compacted++;
+  if (std::holds_alternative<LeaseEnd>(command) && r.code == Code::kOk && r.ops[0].count > 0)
+    outcomes->leases_ended++;
   if (r.code != Code::kOk || !std::holds_alternative<Txn>(command)) return;
   (r.succeeded ? outcomes->then_branches : outcomes->else_branches)++;
   for (const OpResult& op : r.ops) {
@@ -236,6 +301,7 @@ void check_seed(uint64_t seed, Outcomes* outcomes) {
   Machine reference;
   std::vector<CommandResult> results;
   Model model;
+  std::map<uint64_t, LeaseChange> reported;
   for (size_t i = 0; i < commands.size(); i++) {
     INFO("entry " << i + 1);
     if (i % kChunk == 0) {
@@ -249,6 +315,7 @@ void check_seed(uint64_t seed, Outcomes* outcomes) {
     count(expected, commands[i].command, outcomes);
     if (i % kChunk == kChunk - 1) {
       check_content(reference, model);
+      check_leases(reference, model, &reported);
       outcomes->past.add(
           check_past(reference, model, [&](uint64_t n) { return generator.below(n); }));
     }
@@ -281,6 +348,7 @@ TEST_CASE("random logs give the model's results, however they are cut into batch
   CHECK(outcomes.limited > 100);
   CHECK(outcomes.large_values > 10);
   CHECK(outcomes.compacted > 500);
+  CHECK(outcomes.leases_ended > 200);
   CHECK(outcomes.past.reads > 10'000);
   CHECK(outcomes.past.changes > 5'000);
   CHECK(outcomes.past.large_reads > 10);

@@ -38,9 +38,9 @@ class Client {
 
   // Keys are 1 byte to the server's limit (4096 by default), any bytes.
   Result<PutResult> put(std::string_view key, const ValueSource& value,
-                        const Condition& condition = {});
+                        const Condition& condition = {}, const Lifetime& lifetime = {});
   Result<PutResult> put(std::string_view key, std::string_view value,
-                        const Condition& condition = {});
+                        const Condition& condition = {}, const Lifetime& lifetime = {});
 
   // The value and all revisions; kNotFound when there is no such key.
   Result<GetResult> get(std::string_view key, const ReadOptions& options = {});
@@ -59,6 +59,15 @@ class Client {
   // count.  Errors: kRefused with the code "compacted" when the history that it needs is gone,
   // kUnreachable when no server serves it for options.patience.
   Result<WatchEnd> watch(const WatchOptions& options, const ChangeSink& sink);
+  // A lease for keys to be put under, with `id` in 1..2^53-1 or, with 0, one that the server
+  // chooses; kConditionFailed when the id is taken.
+  Result<Lease> grant_lease(std::chrono::milliseconds ttl, uint64_t id = 0);
+  // These give kNotFound, code "lease_not_found", when there is no such lease (any more).
+  Result<Lease> keep_alive(uint64_t id);
+  Result<Lease> get_lease(uint64_t id);
+  // Deletes the keys of the lease, up to 1,000 in one revision.
+  Result<RevokeResult> revoke_lease(uint64_t id);
+  Result<LeaseList> list_leases();
 
   Result<ClusterStatus> status();
 

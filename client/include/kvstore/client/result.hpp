@@ -13,7 +13,7 @@ namespace kvstore::client {
 // after every other error it did not.
 enum class ErrorKind {
   kInvalidArgument,  // refused by the library: nothing was sent
-  kNotFound,         // no such key or member
+  kNotFound,         // no such key, lease or member
   kConditionFailed,  // a condition of the request does not hold
   kUnreachable,      // no server could be reached, or none answered a read in time
   kNoLeader,         // servers answer, but the cluster could not take the request in time

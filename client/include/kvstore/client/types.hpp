@@ -36,6 +36,13 @@ struct Condition {
   bool absent = false;                   // the key does not exist
 };
 
+// How long a put lets its key live; both unset: until it is deleted.  At most one is set.  A later
+// put decides anew: without a lifetime the key stays.
+struct Lifetime {
+  uint64_t lease = 0;                // the key goes with this lease
+  std::chrono::milliseconds ttl{0};  // the key goes after this time, 100 ms..365 days
+};
+
 enum class Consistency {
   kLinearizable,  // sees every write acknowledged before the call
   kLease,         // the same as long as clocks run at about the same speed; saves a round
@@ -87,7 +94,8 @@ struct Item {
   uint64_t create_revision = 0;
   uint64_t mod_revision = 0;
   uint64_t version = 0;
-  uint64_t lease = 0;
+  uint64_t lease = 0;                // 0: none
+  std::chrono::milliseconds ttl{0};  // of its own; 0: none
 };
 
 struct GetResult {
@@ -140,6 +148,27 @@ struct AddResult {
   std::string node_id, address;
   std::string state;  // "voter", "learner" or "pending": the rest happens by itself
   std::string json;
+  AnswerInfo info;
+};
+
+// A lease lives for `ttl` from the last time that it was granted or kept alive, counted from when
+// that call was sent; a change of the leader may let it live longer.  Its keys go with it.
+struct Lease {
+  uint64_t id = 0;
+  std::chrono::milliseconds ttl{0};
+  std::chrono::milliseconds remaining{0};  // as the leader counts; 0 after grant and keep-alive
+  std::vector<std::string> keys;           // filled by get_lease() alone, at most 1,000
+  bool more_keys = false;
+  AnswerInfo info;
+};
+
+struct LeaseList {
+  std::vector<Lease> leases;  // by id
+  AnswerInfo info;
+};
+
+struct RevokeResult {
+  uint64_t deleted = 0;  // keys
   AnswerInfo info;
 };
 
