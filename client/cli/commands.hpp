@@ -35,6 +35,8 @@ int run_list(const Options& options, client::Client& client, Io& io);
 int run_watch(const Options& options, client::Client& client, Io& io);
 int run_delete(const Options& options, client::Client& client, Io& io);
 
+int run_txn(const Options& options, client::Client& client, Io& io);
+
 int run_cluster_status(const Options& options, client::Client& client, Io& io);
 int run_health(const Options& options, client::Client& client, Io& io);
 int run_member_add(const Options& options, client::Client& client, Io& io);
@@ -42,6 +44,7 @@ int run_member_remove(const Options& options, client::Client& client, Io& io);
 int run_member_list(const Options& options, client::Client& client, Io& io);
 int run_member_promote(const Options& options, client::Client& client, Io& io);
 int run_transfer_leader(const Options& options, client::Client& client, Io& io);
+int run_compact(const Options& options, client::Client& client, Io& io);
 int run_metrics(const Options& options, client::Client& client, Io& io);
 
 int run_bench(const Options& options, Io& io);

@@ -23,6 +23,7 @@ enum class Command {
   kList,
   kDelete,
   kWatch,
+  kTxn,
   kClusterStatus,
   kHealth,
   kMemberAdd,
@@ -30,6 +31,7 @@ enum class Command {
   kMemberList,
   kMemberPromote,
   kTransferLeader,
+  kCompact,
   kMetrics,
   kBench,
   kCompletion,
@@ -46,13 +48,16 @@ struct Options {
   // Of some commands; the parser lets only those through that fit the command.
   std::string key;
   std::string value;  // "-": standard input
-  std::string file;   // put: read from here instead; "-": standard input
+  std::string file;   // put, txn: read from here; "-": standard input
   bool raw = false;
   std::string output;
   client::ListOptions list;
   client::WatchOptions watch;
   uint64_t count = 0;  // watch: end after this many changes; 0: go on
   client::Condition condition;
+  std::string prefix;     // delete: all keys that begin so
+  bool all = false;       // delete: every key
+  uint64_t revision = 0;  // compact; 0: the newest
   client::ReadOptions read;
   std::string node_id;
   std::string address;

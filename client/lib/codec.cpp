@@ -14,6 +14,22 @@ std::optional<std::string> key_of(const Json& object) {
   return base64_decode(encoded->get_ref<const std::string&>());
 }
 
+Member member_of(const Json& object) {
+  Member member;
+  member.node_id = get_string(object, "node_id");
+  member.address = get_string(object, "address");
+  member.role = get_string(object, "role");
+  member.state = get_string(object, "state");
+  member.is_leader = get_bool(object, "is_leader");
+  member.reported = find_field(object, "healthy") != nullptr;
+  member.healthy = get_bool(object, "healthy");
+  member.match_index = get_number(object, "match_index");
+  member.lag = get_number(object, "lag");
+  return member;
+}
+
+}  // namespace
+
 std::optional<Item> item_of(const Json& object) {
   auto key = key_of(object);
   if (!key) return std::nullopt;
@@ -36,22 +52,6 @@ std::optional<Item> item_of(const Json& object) {
   item.lease = get_number(object, "lease");
   return item;
 }
-
-Member member_of(const Json& object) {
-  Member member;
-  member.node_id = get_string(object, "node_id");
-  member.address = get_string(object, "address");
-  member.role = get_string(object, "role");
-  member.state = get_string(object, "state");
-  member.is_leader = get_bool(object, "is_leader");
-  member.reported = find_field(object, "healthy") != nullptr;
-  member.healthy = get_bool(object, "healthy");
-  member.match_index = get_number(object, "match_index");
-  member.lag = get_number(object, "lag");
-  return member;
-}
-
-}  // namespace
 
 std::optional<Change> read_change(const Json& line) {
   Change change;
