@@ -36,7 +36,8 @@ struct Config {
   double theta = 0.99;  // skew of kZipfian, above 0, at most 10
   uint64_t value_bytes_min = 256, value_bytes_max = 256;
   std::array<uint32_t, kOperationCount> percent{0, 100, 0, 0};  // by Operation; 100 together
-  uint64_t list_limit = 100;                                    // keys of one list
+  uint64_t batch = 1;         // puts of one request, at most `keys`; above 1 they go to /batch
+  uint64_t list_limit = 100;  // keys of one list
   client::Consistency consistency = client::Consistency::kLinearizable;
   uint64_t seed = 1;
 };

@@ -220,7 +220,8 @@ void Runner::record(const Link& link, uint64_t now) {
   last_answer_ns_ = now;
   const int status = link.connection.answer().status();
   const bool miss = status == 404 && link.operation == Operation::kGet;
-  if (status / 100 != 2 && !miss) {
+  // 207: some operations of a batch failed.
+  if ((status / 100 != 2 || status == 207) && !miss) {
     if (link.start.measured) ++results_->errors["http_" + std::to_string(status)];
     return;
   }

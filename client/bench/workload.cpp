@@ -1,6 +1,7 @@
 #include "workload.hpp"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "lib/text.hpp"
 
@@ -61,9 +62,36 @@ Operation Workload::choose_operation() {
   return Operation::kGet;
 }
 
+std::string_view Workload::choose_value() {
+  const uint64_t range = config_.value_bytes_max - config_.value_bytes_min + 1;
+  const uint64_t bytes = config_.value_bytes_min + (range == 1 ? 0 : random_() % range);
+  return std::string_view(value_).substr(random_() % 1024, bytes);
+}
+
+// Puts of different keys: two of the same would make the server wait for the first.
+std::string Workload::batch_body() {
+  std::unordered_set<uint64_t> chosen;
+  std::string out = "{\"operations\":[";
+  for (uint64_t i = 0; i < config_.batch; ++i) {
+    uint64_t index = chooser_.next(random_);
+    while (!chosen.insert(index).second) index = (index + 1) % config_.keys;
+    out.append(i == 0 ? "" : ",").append("{\"op\":\"put\",\"key_base64\":\"");
+    out.append(client::base64_encode(key(index))).append("\",\"value\":\"");
+    out.append(client::base64_encode(choose_value())).append("\"}");
+  }
+  return out.append("]}");
+}
+
 void Workload::next(const std::string& host, Request* out) {
   out->operation = choose_operation();
   out->body = {};
+  if (out->operation == Operation::kPut && config_.batch > 1) {
+    const std::string body = batch_body();
+    out->head.assign("POST /api/v1/batch HTTP/1.1\r\nHost: ").append(host);
+    out->head.append("\r\nContent-Type: application/json\r\nContent-Length: ");
+    out->head.append(std::to_string(body.size())).append("\r\n\r\n").append(body);
+    return;
+  }
   const std::string key = encoded_prefix_ + padded(chooser_.next(random_));
   const auto begin = [&](const char* method) { out->head.assign(method).append(" /api/v1/kv"); };
   const auto end = [&](std::string_view headers) {
@@ -72,13 +100,11 @@ void Workload::next(const std::string& host, Request* out) {
   };
   switch (out->operation) {
     case Operation::kPut: {
-      const uint64_t range = config_.value_bytes_max - config_.value_bytes_min + 1;
-      const uint64_t bytes = config_.value_bytes_min + (range == 1 ? 0 : random_() % range);
-      out->body = std::string_view(value_).substr(random_() % 1024, bytes);
+      out->body = choose_value();
       begin("PUT");
       out->head.append("/").append(key);
-      end("Content-Type: application/octet-stream\r\nContent-Length: " + std::to_string(bytes) +
-          "\r\n");
+      end("Content-Type: application/octet-stream\r\nContent-Length: " +
+          std::to_string(out->body.size()) + "\r\n");
       break;
     }
     case Operation::kGet:

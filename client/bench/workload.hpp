@@ -12,7 +12,7 @@ namespace kvstore::bench {
 
 struct Request {
   Operation operation = Operation::kGet;
-  std::string head;       // up to the empty line
+  std::string head;       // up to the empty line; a batch is whole here
   std::string_view body;  // of the workload; empty: none
 };
 
@@ -28,6 +28,8 @@ class Workload {
 
  private:
   Operation choose_operation();
+  std::string_view choose_value();
+  std::string batch_body();
 
   const Config config_;
   Random random_;

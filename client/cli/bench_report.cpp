@@ -76,6 +76,11 @@ void print_bench_table(const Config& config, const Results& results, std::ostrea
   }
   add_row("all", results.total(), results, &table);
   table.print(out, colours);
+  if (config.batch > 1) {
+    const uint64_t puts = results.operations[0].latency.count() * config.batch;
+    out << "\na put is a batch of " << config.batch << ": " << fixed(rate_of(puts, results), 1)
+        << " keys/s written\n";
+  }
   out << '\n' << fixed(results.seconds, 3) << " s measured";
   if (misses != 0) out << ", " << misses << " gets of keys that are not there";
   const Cell share{std::to_string(results.error_count()) + " errors (" +
@@ -101,6 +106,7 @@ Json bench_document(const Config& config, const Results& results) {
   return {{"loop", config.rate > 0 ? "open" : "closed"},
           {"target_rate", config.rate},
           {"connections", config.connections},
+          {"batch", config.batch},
           {"seed", config.seed},
           {"seconds", results.seconds},
           {"operations", std::move(operations)},

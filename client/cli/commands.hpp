@@ -40,6 +40,7 @@ int run_lease_keepalive(const Options& options, client::Client& client, Io& io);
 int run_lease_get(const Options& options, client::Client& client, Io& io);
 int run_lease_list(const Options& options, client::Client& client, Io& io);
 int run_lease_revoke(const Options& options, client::Client& client, Io& io);
+int run_txn(const Options& options, client::Client& client, Io& io);
 
 int run_cluster_status(const Options& options, client::Client& client, Io& io);
 int run_health(const Options& options, client::Client& client, Io& io);
@@ -48,6 +49,7 @@ int run_member_remove(const Options& options, client::Client& client, Io& io);
 int run_member_list(const Options& options, client::Client& client, Io& io);
 int run_member_promote(const Options& options, client::Client& client, Io& io);
 int run_transfer_leader(const Options& options, client::Client& client, Io& io);
+int run_compact(const Options& options, client::Client& client, Io& io);
 int run_metrics(const Options& options, client::Client& client, Io& io);
 
 int run_bench(const Options& options, Io& io);

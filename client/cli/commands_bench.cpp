@@ -40,7 +40,7 @@ Config preload_of(const Config& config) {
   Config out = config;
   out.rate = 0;
   out.warmup = {};
-  out.count = config.keys;
+  out.count = (config.keys + config.batch - 1) / config.batch;
   out.distribution = bench::Distribution::kSequential;
   out.percent = {100, 0, 0, 0};
   return out;

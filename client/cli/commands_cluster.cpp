@@ -1,4 +1,4 @@
-// cluster-status, health, member, transfer-leader, metrics.
+// cluster-status, health, member, transfer-leader, compact, metrics.
 #include "commands.hpp"
 #include "display.hpp"
 #include "exit_code.hpp"
@@ -132,6 +132,24 @@ int run_transfer_leader(const Options& options, client::Client& client, Io& io) 
   } else {
     io.out << "OK " << escape(options.node_id) << " leads\n";
   }
+  return kExitDone;
+}
+
+int run_compact(const Options& options, client::Client& client, Io& io) {
+  uint64_t revision = options.revision;
+  if (revision == 0) {
+    const auto status = client.status();
+    if (!status) return fail(options, io, status.error());
+    revision = status->revision;
+  }
+  if (revision == 0) {
+    return fail(options, io,
+                {client::ErrorKind::kNotFound, "not_found", "the store has no revision yet"});
+  }
+  const auto done = client.compact(revision);
+  if (!done) return fail(options, io, done.error());
+  if (options.format == Format::kJson) return print_json_text(options, io, done->json);
+  io.out << "OK revisions from " << done->compacted_revision << " on can be read\n";
   return kExitDone;
 }
 

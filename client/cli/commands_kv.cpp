@@ -70,6 +70,26 @@ client::Result<client::PutResult> put_with_progress(const Options& options,
   return client.put(options.key, watched, options.condition, options.lifetime);
 }
 
+int delete_range(const Options& options, client::Client& client, Io& io) {
+  Progress progress(io, "delete");
+  progress.set_total(0, "keys");
+  client::DeleteRangeOptions watched;
+  watched.on_progress = [&](uint64_t deleted) {
+    progress.update(deleted);
+    return true;
+  };
+  const auto result = client.delete_range(
+      options.all ? client::KeyRange::all() : client::KeyRange::of_prefix(options.prefix), watched);
+  progress.finish();
+  if (!result) return fail(options, io, result.error());
+  if (options.format == Format::kJson) {
+    print_json({{"deleted", result->deleted}, {"revision", result->info.revision}}, io.out);
+  } else {
+    io.out << "OK " << result->deleted << " keys, revision " << result->info.revision << '\n';
+  }
+  return kExitDone;
+}
+
 void add_row(const client::Item& item, Table& table) {
   table.add({{escape(item.key), Colour::kStrong},
              {std::to_string(item.mod_revision)},
@@ -149,6 +169,7 @@ int run_list(const Options& options, client::Client& client, Io& io) {
 }
 
 int run_delete(const Options& options, client::Client& client, Io& io) {
+  if (options.all || !options.prefix.empty()) return delete_range(options, client, io);
   const auto result = client.del(options.key, options.condition);
   if (!result) return fail(options, io, result.error());
   if (result->deleted == 0) {

@@ -17,6 +17,7 @@ struct Word {
 struct Context {
   std::string path;  // "member add"; empty: no command yet
   std::vector<Word> words;
+  bool files = false;  // and the names of files
 };
 
 struct Definitions {
@@ -46,7 +47,13 @@ std::vector<std::string> choices_of(const CLI::Option& option) {
 void add_options(const CLI::App& app, Context* context, Definitions* definitions) {
   for (const CLI::Option* option : app.get_options([](const CLI::Option*) { return true; })) {
     if (option->get_positional()) {
-      for (const auto& choice : choices_of(*option)) context->words.push_back({choice, ""});
+      for (const auto& choice : choices_of(*option)) {
+        if (choice == kFile) {
+          context->files = true;
+        } else {
+          context->words.push_back({choice, ""});
+        }
+      }
       continue;
     }
     for (const std::string& name : option->get_lnames()) {
@@ -129,7 +136,7 @@ std::string scanner(const Definitions& definitions) {
 std::string bash_script(const Definitions& definitions) {
   std::string out = R"(# bash completion, written by "kvstore-client completion bash".
 _kvstore_client() {
-  local cur=${COMP_WORDS[COMP_CWORD]} command='' expects='' candidates='' word
+  local cur=${COMP_WORDS[COMP_CWORD]} command='' expects='' candidates='' files='' word
   COMPREPLY=()
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 )" + scanner(definitions) +
@@ -156,12 +163,17 @@ _kvstore_client() {
 )";
   for (const Context& context : definitions.contexts) {
     out += "        " + quoted(context.path) + ") candidates=" +
-           quoted(joined(context.words, " ", [](const Word& w) { return w.text; })) + " ;;\n";
+           quoted(joined(context.words, " ", [](const Word& w) { return w.text; })) +
+           (context.files ? " files=1 ;;\n" : " ;;\n");
   }
   out += R"(      esac
       ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "$cur")
+  if [[ -n $files ]]; then
+    compopt -o filenames 2>/dev/null || :
+    mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur")
+  fi
 }
 complete -F _kvstore_client kvstore-client
 )";
@@ -177,7 +189,7 @@ std::string zsh_script(const Definitions& definitions) {
   std::string out = R"(#compdef kvstore-client
 # zsh completion, written by "kvstore-client completion zsh".
 _kvstore_client() {
-  local cur=${words[CURRENT]} command='' expects='' word
+  local cur=${words[CURRENT]} command='' expects='' files='' word
   local -a candidates
   for word in "${(@)words[2,CURRENT-1]}"; do
 )" + scanner(definitions) +
@@ -200,12 +212,13 @@ _kvstore_client() {
 )";
   for (const Context& context : definitions.contexts) {
     out += "        " + quoted(context.path) + ") candidates=(" +
-           joined(context.words, " ", described) + ") ;;\n";
+           joined(context.words, " ", described) + (context.files ? ") files=1 ;;\n" : ") ;;\n");
   }
   out += R"(      esac
       ;;
   esac
   _describe -o argument candidates
+  [[ -n $files ]] && _files
 }
 if [[ ${funcstack[1]} == _kvstore_client ]]; then
   _kvstore_client "$@"

@@ -23,6 +23,7 @@ constexpr CommandName kNames[] = {
     {Command::kList, "list"},
     {Command::kDelete, "delete"},
     {Command::kWatch, "watch"},
+    {Command::kTxn, "txn"},
     {Command::kClusterStatus, "cluster-status"},
     {Command::kHealth, "health"},
     {Command::kMemberAdd, "member add"},
@@ -35,6 +36,7 @@ constexpr CommandName kNames[] = {
     {Command::kLeaseList, "lease list"},
     {Command::kLeaseRevoke, "lease revoke"},
     {Command::kTransferLeader, "transfer-leader"},
+    {Command::kCompact, "compact"},
     {Command::kMetrics, "metrics"},
     {Command::kBench, "bench"},
     {Command::kCompletion, "completion"},
@@ -92,9 +94,34 @@ void add_key_commands(CLI::App& app, Parsed& parsed) {
   list.add_flag("--keys-only", options.list.keys_only, "Keys without their values");
   add_read_options(list, parsed);
 
-  CLI::App& del = add_command(app, parsed, Command::kDelete, "delete", "Delete a key");
-  add_key(del, parsed);
+  CLI::App& del =
+      add_command(app, parsed, Command::kDelete, "delete", "Delete a key, or many keys");
+  parsed.delete_key_option = del.add_option("KEY", options.key, "The key");
+  parsed.delete_key_option->type_name("");
+  parsed.delete_prefix_option =
+      del.add_option("--prefix", options.prefix, "Every key that begins so, piece by piece");
+  del.add_flag("--all", options.all, "Every key there is, piece by piece");
   add_if_revision(del, parsed);
+
+  CLI::App& txn = add_command(app, parsed, Command::kTxn, "txn",
+                              "Run a transaction: compares, and one of two lists of operations");
+  txn.add_option("FILE", options.file, "The JSON document of POST /txn; - reads standard input")
+      ->required()
+      ->type_name("PATH");
+}
+
+// What `delete` is to delete: exactly one of the three.
+std::string check_delete(const Parsed& parsed) {
+  const bool key = parsed.delete_key_option->count() != 0;
+  const bool prefix = parsed.delete_prefix_option->count() != 0;
+  if (key + prefix + parsed.options.all != 1) {
+    return "delete: exactly one of KEY, --prefix and --all is required";
+  }
+  if (prefix && parsed.options.prefix.empty()) {
+    return "delete: --prefix is empty, which is every key; --all is for that";
+  }
+  if (!key && parsed.options.condition.mod_revision) return "delete: --if-revision needs a KEY";
+  return {};
 }
 
 void add_watch_command(CLI::App& app, Parsed& parsed) {
@@ -147,6 +174,12 @@ void add_cluster_commands(CLI::App& app, Parsed& parsed) {
 
   add_name(add_command(app, parsed, Command::kTransferLeader, "transfer-leader",
                        "Hand leadership over to a member"));
+  CLI::App& compact =
+      add_command(app, parsed, Command::kCompact, "compact", "Give up old revisions");
+  parsed.revision_option = compact.add_option("--revision", options.revision,
+                                              "The oldest one to keep readable; the newest if "
+                                              "absent");
+  parsed.revision_option->check(check_whole_number)->type_name("N");
   add_command(app, parsed, Command::kMetrics, "metrics", "Print the node's Prometheus metrics");
 }
 
@@ -209,6 +242,10 @@ std::string convert(Parsed& parsed) {
   if (parsed.consistency == "stale") options.read.consistency = client::Consistency::kStale;
   if (options.command == Command::kBench) return convert_bench(parsed);
   if (std::string problem = convert_lease(parsed); !problem.empty()) return problem;
+  if (options.command == Command::kDelete) return check_delete(parsed);
+  if (parsed.revision_option->count() != 0 && options.revision == 0) {
+    return "compact: --revision must be a positive number";
+  }
   if (options.command == Command::kPut && parsed.value_option->count() == 0) {
     if (options.file.empty()) return "put: VALUE or --file is required";
     options.value.clear();
@@ -260,7 +297,7 @@ std::string Options::title() const {
   for (const auto& [known, name] : kNames) {
     if (known == command) out = name;
   }
-  std::string subject = key.empty() ? node_id : key;
+  std::string subject = !key.empty() ? key : !prefix.empty() ? prefix : node_id;
   if (lease_id != 0) subject = std::to_string(lease_id);
   return subject.empty() ? out : out + " " + subject;
 }

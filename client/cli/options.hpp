@@ -23,6 +23,7 @@ enum class Command {
   kList,
   kDelete,
   kWatch,
+  kTxn,
   kClusterStatus,
   kHealth,
   kMemberAdd,
@@ -35,6 +36,7 @@ enum class Command {
   kLeaseList,
   kLeaseRevoke,
   kTransferLeader,
+  kCompact,
   kMetrics,
   kBench,
   kCompletion,
@@ -51,7 +53,7 @@ struct Options {
   // Of some commands; the parser lets only those through that fit the command.
   std::string key;
   std::string value;  // "-": standard input
-  std::string file;   // put: read from here instead; "-": standard input
+  std::string file;   // put, txn: read from here; "-": standard input
   bool raw = false;
   std::string output;
   client::ListOptions list;
@@ -60,6 +62,9 @@ struct Options {
   client::Condition condition;
   client::Lifetime lifetime;  // of put; lease grant: its ttl
   uint64_t lease_id = 0;      // of lease; grant: 0 lets the server choose
+  std::string prefix;         // delete: all keys that begin so
+  bool all = false;           // delete: every key
+  uint64_t revision = 0;      // compact; 0: the newest
   client::ReadOptions read;
   std::string node_id;
   std::string address;

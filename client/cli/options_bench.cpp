@@ -141,6 +141,8 @@ void add_data_options(CLI::App& app, BenchTexts& texts, Parsed& parsed) {
   add("--theta", texts.theta, "Skew of zipfian, 0.01 to 10; more is more uneven", "NUMBER");
   add("--value-bytes", texts.value_bytes,
       "Size of values in bytes, or the range of evenly spread sizes, 0 to 67108864", "N|MIN..MAX");
+  add("--batch", texts.batch,
+      "Puts of one request, 1 to 1000 and at most --keys; above 1 they are sent as one batch", "N");
   add("--list-limit", texts.list_limit, "Keys of one list, 1 to 1000", "N");
   app.add_option("--prefix", parsed.options.bench.prefix,
                  "What all keys begin with, at most 1024 bytes; the test writes and deletes below "
@@ -177,6 +179,7 @@ std::string convert_bench(Parsed& parsed) {
   check.whole("--count", texts.count, 0, 1'000'000'000, &config.count);
   check.whole("--keys", texts.keys, 1, 1'000'000'000, &config.keys);
   check.decimal("--theta", texts.theta, 0.01, 10, "0.01 to 10", &config.theta);
+  check.whole("--batch", texts.batch, 1, std::min<uint64_t>(1000, config.keys), &config.batch);
   check.whole("--list-limit", texts.list_limit, 1, 1000, &config.list_limit);
   check.whole("--seed", texts.seed, 0, ~uint64_t{0}, &config.seed);
   check.decimal("--max-errors", texts.max_errors, 0, 100, "0 to 100",

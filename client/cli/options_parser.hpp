@@ -16,6 +16,7 @@ struct BenchTexts {
   std::string connections = "16", rate = "0", duration = "10s", warmup = "1s", count = "0";
   std::string keys = "10000", distribution = "uniform", theta = "0.99", value_bytes = "256";
   std::string mix = "get=100", list_limit = "100", seed = "1", max_errors = "1";
+  std::string batch = "1";
   CLI::Option* duration_option = nullptr;
 };
 
@@ -32,6 +33,9 @@ struct Parsed {
   std::string ttl;  // of put and lease grant; empty: none
   BenchTexts bench;
   CLI::Option* value_option = nullptr;
+  CLI::Option* delete_key_option = nullptr;
+  CLI::Option* delete_prefix_option = nullptr;
+  CLI::Option* revision_option = nullptr;
 };
 
 CLI::App& add_command(CLI::App& parent, Parsed& parsed, Command command, const std::string& name,

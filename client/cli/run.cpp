@@ -18,6 +18,8 @@ int dispatch(const Options& options, client::Client& client, Io& io) {
       return run_delete(options, client, io);
     case Command::kWatch:
       return run_watch(options, client, io);
+    case Command::kTxn:
+      return run_txn(options, client, io);
     case Command::kClusterStatus:
       return run_cluster_status(options, client, io);
     case Command::kHealth:
@@ -42,6 +44,8 @@ int dispatch(const Options& options, client::Client& client, Io& io) {
       return run_lease_revoke(options, client, io);
     case Command::kTransferLeader:
       return run_transfer_leader(options, client, io);
+    case Command::kCompact:
+      return run_compact(options, client, io);
     case Command::kMetrics:
       return run_metrics(options, client, io);
     case Command::kBench:

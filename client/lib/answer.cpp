@@ -3,10 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include <nlohmann/json.hpp>
-
-#include "json.hpp"
-
 namespace kvstore::client {
 namespace {
 
@@ -41,20 +37,31 @@ Refusal read_foreign(const HttpResponse& response, bool is_write) {
   return out;
 }
 
+bool is_not_done(const Json& error) {
+  return get_string(error, "committed") != "unknown";
+}
+
 }  // namespace
+
+Error error_of(const Json& error, int status, bool is_write) {
+  Error out;
+  out.http_status = status;
+  out.code = get_string(error, "code");
+  out.message = get_string(error, "message");
+  const bool unknown = is_write && !is_not_done(error);
+  out.kind = unknown ? ErrorKind::kUnknownOutcome
+                     : kind_of(status, out.code, get_bool(error, "retryable"));
+  return out;
+}
 
 Refusal read_refusal(const HttpResponse& response, bool is_write) {
   const Json document = Json::parse(response.body, nullptr, false);
   const Json* error = document.is_object() ? find_object(document, "error") : nullptr;
   Refusal out = read_foreign(response, is_write);
   if (error != nullptr) {
-    const bool not_done = get_string(*error, "committed") != "unknown";
-    out.error.code = get_string(*error, "code");
-    out.error.message = get_string(*error, "message");
+    const bool not_done = is_not_done(*error);
+    out.error = error_of(*error, response.status, is_write);
     out.retryable = get_bool(*error, "retryable") && (not_done || !is_write);
-    out.error.kind = is_write && !not_done
-                         ? ErrorKind::kUnknownOutcome
-                         : kind_of(response.status, out.error.code, out.retryable);
     const Json* leader = find_object(*error, "leader");
     const std::string address = leader ? get_string(*leader, "api_address") : "";
     if (auto endpoint = parse_endpoint(address); !address.empty() && endpoint) {

@@ -10,6 +10,7 @@
 
 #include "endpoint.hpp"
 #include "http.hpp"
+#include "json.hpp"
 
 namespace kvstore::client {
 
@@ -25,6 +26,9 @@ struct Refusal {
 // `is_write`: an answer that does not say what became of the request leaves the outcome of a write
 // open. Requires a response that is no success.
 Refusal read_refusal(const HttpResponse& response, bool is_write);
+
+// The "error" object of an answer, or of one operation of a batch; `is_write` as above.
+Error error_of(const Json& error, int status, bool is_write);
 
 // The server's node and revision headers.
 AnswerInfo read_info(const HttpResponse& response, const Endpoint& endpoint);

@@ -3,26 +3,15 @@
 
 #include <kvstore/client/client.hpp>
 
-#include "caller.hpp"
+#include "client_impl.hpp"
 #include "codec.hpp"
 #include "text.hpp"
-#include "watcher.hpp"
 
 namespace kvstore::client {
 namespace {
 
 constexpr size_t kServersMax = 64;
 constexpr uint64_t kPageItems = 1000;
-const std::string kApi = "/api/v1";
-
-Error invalid_argument(std::string message) {
-  return {ErrorKind::kInvalidArgument, "invalid_argument", std::move(message)};
-}
-
-Error malformed(const AnswerInfo& info, const std::string& what) {
-  return {ErrorKind::kMalformedAnswer, "malformed_answer",
-          info.server + ": the answer is no " + what + " (is it a kvstore server?)"};
-}
 
 std::string key_target(std::string_view key) {
   return kApi + "/kv/" + percent_encode(key);
@@ -66,21 +55,6 @@ std::string with_query(const std::string& target, std::string query) {
   return target + query;
 }
 
-Call read_call(std::string target) {
-  Call call;
-  call.request.method = "GET";
-  call.request.target = std::move(target);
-  return call;
-}
-
-Call write_call(std::string method, std::string target) {
-  Call call;
-  call.request.method = std::move(method);
-  call.request.target = std::move(target);
-  call.is_write = true;
-  return call;
-}
-
 Result<Lease> lease_answer(const Answer& answer) {
   auto lease = parse_lease(answer.response.body);
   if (!lease) return malformed(answer.info, "lease");
@@ -97,38 +71,6 @@ ValueSource ValueSource::of(std::string_view value) {
             return count;
           }};
 }
-
-class Client::Impl {
- public:
-  Impl(std::vector<Endpoint> servers, const ClientOptions& options)
-      : servers_(servers), timeout_(options.timeout), caller_(std::move(servers), options) {}
-
-  void set_limits(CallLimits limits) {
-    limits_ = limits;
-    caller_.set_limits(std::move(limits));
-  }
-  // On connections of its own: calls go on beside it.
-  Result<WatchEnd> watch(const WatchOptions& options, const ChangeSink& sink) {
-    return Watcher(servers_, timeout_, limits_, options, sink).run();
-  }
-
-  Caller& caller() { return caller_; }
-  Result<Answer> run(const Call& call) { return caller_.run(call); }
-
-  Result<Answer> run_json(Call call, const Json& document) {
-    const std::string text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
-    const ValueSource body = ValueSource::of(text);
-    call.request.body = &body;
-    call.request.headers.emplace_back("Content-Type", "application/json");
-    return caller_.run(call);
-  }
-
- private:
-  const std::vector<Endpoint> servers_;
-  const std::chrono::milliseconds timeout_;
-  CallLimits limits_;
-  Caller caller_;
-};
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Client::Client(Client&&) noexcept = default;

@@ -22,6 +22,22 @@ std::optional<std::string> key_of(const Json& object) {
   return base64_decode(encoded->get_ref<const std::string&>());
 }
 
+Member member_of(const Json& object) {
+  Member member;
+  member.node_id = get_string(object, "node_id");
+  member.address = get_string(object, "address");
+  member.role = get_string(object, "role");
+  member.state = get_string(object, "state");
+  member.is_leader = get_bool(object, "is_leader");
+  member.reported = find_field(object, "healthy") != nullptr;
+  member.healthy = get_bool(object, "healthy");
+  member.match_index = get_number(object, "match_index");
+  member.lag = get_number(object, "lag");
+  return member;
+}
+
+}  // namespace
+
 std::optional<Item> item_of(const Json& object) {
   auto key = key_of(object);
   if (!key) return std::nullopt;
@@ -46,6 +62,8 @@ std::optional<Item> item_of(const Json& object) {
   return item;
 }
 
+namespace {
+
 std::optional<Lease> lease_of(const Json& object) {
   Lease lease;
   lease.id = get_number(object, "id");
@@ -61,20 +79,6 @@ std::optional<Lease> lease_of(const Json& object) {
     lease.keys.push_back(std::move(*key));
   }
   return lease;
-}
-
-Member member_of(const Json& object) {
-  Member member;
-  member.node_id = get_string(object, "node_id");
-  member.address = get_string(object, "address");
-  member.role = get_string(object, "role");
-  member.state = get_string(object, "state");
-  member.is_leader = get_bool(object, "is_leader");
-  member.reported = find_field(object, "healthy") != nullptr;
-  member.healthy = get_bool(object, "healthy");
-  member.match_index = get_number(object, "match_index");
-  member.lag = get_number(object, "lag");
-  return member;
 }
 
 }  // namespace

@@ -17,6 +17,9 @@ struct ListPage {
   std::string cursor;  // empty: this is the last page
 };
 
+// Empty when it is no item.
+std::optional<Item> item_of(const Json& object);
+
 // Empty when the text is no such document.
 std::optional<Item> parse_item(const std::string& text);
 std::optional<ListPage> parse_page(const std::string& text);

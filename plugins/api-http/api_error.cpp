@@ -119,6 +119,22 @@ ApiError error_from_result(const kvs_result& result) {
   return error;
 }
 
+void append_error(const ApiError& error, std::string* out) {
+  out->append("{\"code\":");
+  append_json_string(error.code, out);
+  out->append(",\"message\":");
+  append_json_string(to_utf8(error.what()), out);
+  out->append(",\"retryable\":").append(error.retryable ? "true" : "false");
+  out->append(",\"committed\":");
+  out->append(error.deleted ? "\"partial\"" : error.committed_unknown ? "\"unknown\"" : "\"no\"");
+  if (error.deleted) {
+    out->append(",\"deleted\":");
+    append_number(*error.deleted, out);
+  }
+  if (!error.leader_name.empty() || !error.leader_api_address.empty()) append_leader(error, out);
+  out->push_back('}');
+}
+
 Response error_response(const ApiError& error) {
   Response response;
   response.status = error.http_status;
@@ -129,15 +145,9 @@ Response error_response(const ApiError& error) {
     response.set_header("Retry-After", std::to_string(error.retry_after_s));
   }
   response.close = error.close;
-  std::string& out = response.body;
-  out.append("{\"error\":{\"code\":");
-  append_json_string(error.code, &out);
-  out.append(",\"message\":");
-  append_json_string(to_utf8(error.what()), &out);
-  out.append(",\"retryable\":").append(error.retryable ? "true" : "false");
-  out.append(",\"committed\":").append(error.committed_unknown ? "\"unknown\"" : "\"no\"");
-  if (!error.leader_name.empty() || !error.leader_api_address.empty()) append_leader(error, &out);
-  out.append("}}\n");
+  response.body = "{\"error\":";
+  append_error(error, &response.body);
+  response.body.append("}\n");
   return response;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@ class ApiError : public std::runtime_error {
   bool close = false;              // the connection cannot go on
   uint32_t retry_after_s = 0;      // Retry-After; 0: none
   uint64_t revision = 0, term = 0;
+  std::optional<uint64_t> deleted;              // keys that are gone: committed "partial"
   std::string leader_name, leader_api_address;  // empty: not known
   std::string headers;                          // further fields, each "Name: value\r\n"
 };
@@ -42,6 +44,9 @@ ApiError error_from_result(const kvs_result& result);
 // "not_found", "busy", ...: the code when nothing more exact is known.
 std::string_view status_name(kvs_status status);
 
+// Appends {"code", "message", "retryable", "committed", "deleted"?, "leader"?}.
+void append_error(const ApiError& error, std::string* out);
+// {"error": {...}} with the status and the header fields that belong to it.
 Response error_response(const ApiError& error);
 
 }  // namespace kvstore::http

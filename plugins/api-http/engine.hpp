@@ -88,6 +88,9 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // fn(const kvs_result&); the result is borrowed.
   template <typename Fn>
   void txn(const ExchangePtr& exchange, const kvs_call& call, const kvs_txn& txn, Fn fn);
+  // As txn, but fn gets every outcome, also the refusal of the call itself (then inside txn_any).
+  template <typename Fn>
+  void txn_any(const ExchangePtr& exchange, const kvs_call& call, const kvs_txn& txn, Fn fn);
   template <typename Fn>
   void control(const ExchangePtr& exchange, const kvs_call& call, const char* verb,
                std::string_view json, Fn fn);
@@ -101,7 +104,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   // fn(Reader), on the exchange's thread.
   template <typename Fn>
   void read_open(const ExchangePtr& exchange, const kvs_call& call, const kvs_read_options& options,
-                 Fn fn);
+                 Fn fn) {
+    read_open(exchange, call, options, std::move(fn), {});
+  }
+  // on_error, on the exchange's thread as well, takes a failed completion instead of the exchange;
+  // a refusal of the call itself is still thrown.
+  template <typename Fn>
+  void read_open(const ExchangePtr& exchange, const kvs_call& call, const kvs_read_options& options,
+                 Fn fn, UniqueFunction<void(const ApiError&)> on_error);
   // Throws ApiError.
   Upload upload_open(const kvs_call& call, uint64_t total_bytes);
   std::string metrics() const;

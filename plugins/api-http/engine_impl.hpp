@@ -70,6 +70,25 @@ void Engine::txn(const ExchangePtr& exchange, const kvs_call& call, const kvs_tx
 }
 
 template <typename Fn>
+void Engine::txn_any(const ExchangePtr& exchange, const kvs_call& call, const kvs_txn& txn, Fn fn) {
+  using Pending = Completion<Fn, true>;
+  auto self = std::make_unique<Pending>(Pending{shared_from_this(), exchange, std::move(fn)});
+  kvs_error err = sdk::make_error();
+  begin();
+  const kvs_status status = table_->txn(table_->ctx, &call, &txn, &Pending::done, self.get(), &err);
+  if (status == KVS_OK) {
+    static_cast<void>(self.release());
+    return;
+  }
+  finish();
+  kvs_result refused{};
+  refused.struct_size = sizeof refused;
+  refused.status = status;
+  refused.message = sdk::slice(err.message);
+  self->fn(refused);
+}
+
+template <typename Fn>
 void Engine::control(const ExchangePtr& exchange, const kvs_call& call, const char* verb,
                      std::string_view json, Fn fn) {
   const kvs_slice document = sdk::slice(json);
@@ -104,7 +123,8 @@ struct Engine::ReadCompletion {
   std::shared_ptr<Engine> engine;
   ExchangePtr exchange;
   Fn fn;
-  bool past = false;  // a revision was named
+  UniqueFunction<void(const ApiError&)> on_error;  // empty: the exchange gets the error
+  bool past = false;                               // a revision was named
 
   // Which is all that can be wrong with a read that was asked for well.
   static ApiError name_future(ApiError error, bool past) {
@@ -120,13 +140,24 @@ struct Engine::ReadCompletion {
     });
   }
 
+  static void fail(std::unique_ptr<ReadCompletion> self, ApiError error) {
+    if (!self->on_error) throw error;
+    ExchangePtr exchange = self->exchange;
+    exchange->post([self = std::move(self), error = std::move(error)] {
+      guarded(self->engine->host_, *self->exchange, [&] { self->on_error(error); });
+    });
+  }
+
   static void done(void* user, const kvs_result* result, kvs_reader* raw) noexcept {
     std::unique_ptr<ReadCompletion> self(static_cast<ReadCompletion*>(user));
     const std::shared_ptr<Engine> engine = self->engine;
     ExchangePtr exchange = self->exchange;
     guarded(engine->host_, *exchange, [&] {
       Reader reader(engine, raw, result->at.term);
-      if (result->status != KVS_OK) throw name_future(error_from_result(*result), self->past);
+      if (result->status != KVS_OK) {
+        fail(std::move(self), name_future(error_from_result(*result), self->past));
+        return;
+      }
       if (raw == nullptr) throw error_from_status(KVS_E_INTERNAL, "the engine gave no reader");
       go_on(std::move(self), std::move(reader));
     });
@@ -138,10 +169,12 @@ struct Engine::ReadCompletion {
 
 template <typename Fn>
 void Engine::read_open(const ExchangePtr& exchange, const kvs_call& call,
-                       const kvs_read_options& options, Fn fn) {
+                       const kvs_read_options& options, Fn fn,
+                       UniqueFunction<void(const ApiError&)> on_error) {
   using Pending = ReadCompletion<Fn>;
   const bool past = options.revision != 0 || options.min_revision != 0;
-  auto self = std::make_unique<Pending>(Pending{shared_from_this(), exchange, std::move(fn), past});
+  auto self = std::make_unique<Pending>(
+      Pending{shared_from_this(), exchange, std::move(fn), std::move(on_error), past});
   kvs_error err = sdk::make_error();
   kvs_reader* now = nullptr;
   begin();

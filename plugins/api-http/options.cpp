@@ -32,6 +32,10 @@ const char kConfigSchema[] = R"json({
       "default": 67108864},
     "max_list_items": {"type": "integer", "minimum": 1, "maximum": 100000, "default": 10000,
       "description": "Largest `limit` of a list page."},
+    "max_txn_operations": {"type": "integer", "minimum": 1, "maximum": 65536, "default": 128,
+      "description": "Compares, and operations of each branch, in one transaction; not above limits.txn_operations_max."},
+    "max_batch_operations": {"type": "integer", "minimum": 1, "maximum": 10000, "default": 1000,
+      "description": "Operations of one batch."},
     "max_header_bytes": {"type": "integer", "minimum": 1024, "maximum": 65536, "default": 32768,
       "description": "Request line and header fields together; beyond it 431."},
     "request_timeout_ms": {"type": "integer", "minimum": 0, "maximum": 86400000, "default": 0,
@@ -66,6 +70,8 @@ Config parse_config(const kvs_slice& config_json) {
   c.max_key_bytes = options.unsigned_integer("max_key_bytes", 4096, 1, 8192);
   c.max_value_bytes = options.unsigned_integer("max_value_bytes", 64ull << 20, 1, 1ull << 30);
   c.max_list_items = options.unsigned_integer("max_list_items", 10000, 1, 100000);
+  c.max_txn_operations = options.unsigned_integer("max_txn_operations", 128, 1, 65536);
+  c.max_batch_operations = options.unsigned_integer("max_batch_operations", 1000, 1, 10000);
   c.max_header_bytes = options.unsigned_integer("max_header_bytes", 32768, 1024, 65536);
   c.request_timeout_ms = options.unsigned_integer("request_timeout_ms", 0, 0, 86400000);
   c.header_timeout_ms = options.unsigned_integer("header_timeout_ms", 5000, 1, 600000);

@@ -19,6 +19,8 @@ struct Config {
   uint64_t max_key_bytes;
   uint64_t max_value_bytes;
   uint64_t max_list_items;
+  uint64_t max_txn_operations;
+  uint64_t max_batch_operations;
   uint64_t max_header_bytes;
   uint64_t request_timeout_ms;  // 0: the engine's default
   uint64_t header_timeout_ms;

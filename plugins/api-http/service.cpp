@@ -135,11 +135,11 @@ void Service::ask_node_name() {
       });
 }
 
-uint64_t Service::newest_term(uint64_t term) {
-  uint64_t newest = newest_term_.load(std::memory_order_relaxed);
-  while (term > newest && !newest_term_.compare_exchange_weak(newest, term)) {
+uint64_t Service::newest(std::atomic<uint64_t>* seen, uint64_t own) {
+  uint64_t newest = seen->load(std::memory_order_relaxed);
+  while (own > newest && !seen->compare_exchange_weak(newest, own)) {
   }
-  return term != 0 ? term : newest;
+  return own != 0 ? own : newest;
 }
 
 }  // namespace kvstore::http

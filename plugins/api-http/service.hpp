@@ -58,14 +58,17 @@ class Service {
   void learn_node_name();
   // For X-Kvstore-Node; empty while unknown: then the engine is asked again in the background.
   std::string_view node_name();
-  // For X-Kvstore-Term: `term`, or the newest term seen when an answer has none.
-  uint64_t newest_term(uint64_t term);
+  // For X-Kvstore-Term and X-Kvstore-Revision: the answer's own, or the newest seen when it has
+  // none (0).
+  uint64_t newest_term(uint64_t term) { return newest(&newest_term_, term); }
+  uint64_t newest_revision(uint64_t revision) { return newest(&newest_revision_, revision); }
 
   const Config& config() const { return context_.config; }
   const sdk::Host& host() const { return context_.host(); }
 
  private:
   class NodeNameQuery;
+  static uint64_t newest(std::atomic<uint64_t>* seen, uint64_t own);
   void ask_node_name();
   void refuse_unknown(const Request& request, Router::Match match, Admission* admission) const;
 
@@ -75,7 +78,7 @@ class Service {
   std::atomic<uint64_t> data_requests_{0};
   std::atomic<uint64_t> waiting_requests_{0};
   std::atomic<uint64_t> watches_{0};
-  std::atomic<uint64_t> newest_term_{0};
+  std::atomic<uint64_t> newest_term_{0}, newest_revision_{0};
 
   std::atomic<bool> node_name_known_{false};
   std::atomic<uint64_t> ask_after_ns_{0};

@@ -3,6 +3,7 @@
 // requests as curl sends them; the real kvstore-client.
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -122,6 +123,16 @@ TEST_CASE("command-line-client") {
   CHECK(run_client(node, "delete mykey").code == 0);
   CHECK(run_client(node, "get mykey").code == 1);
   CHECK(run_client(node, "delete mykey").code == 1);
+  const auto file = cluster.dir() / "txn.json";
+  std::ofstream(file) << R"({"compares": [{"key": "t/1", "target": "exists", "value": false}],
+      "then": [{"op": "put", "key": "t/1", "text": "x"}, {"op": "put", "key": "t/2", "text": "y"}],
+      "else": [{"op": "get", "key": "t/1"}]})";
+  CHECK(run_client(node, "txn " + file.string()).code == 0);
+  const auto again = run_client(node, "txn - < " + file.string());
+  CHECK(again.code == 1);
+  CHECK(contains(again.text, "a compare does not hold"));
+  CHECK(contains(run_client(node, "delete --prefix t/").text, "OK 2 keys"));
+  CHECK(contains(run_client(node, "compact").text, "can be read"));
   cluster[1].kill();
   CHECK(run_client(node, "get mykey").code == 3);
 }
@@ -148,6 +159,12 @@ TEST_CASE("load-generator") {
   CHECK(open.code == 0);
   CHECK(contains(open.text, "\"count\": 200"));
   CHECK(contains(open.text, "\"misses\": 0"));
+  const auto batches = run_client(
+      servers, "bench --preload --count 20 --mix put=100 --batch 30 --prefix batch/" + common);
+  CAPTURE(batches.text);
+  CHECK(batches.code == 0);
+  CHECK(contains(batches.text, "\"count\": 20"));
+  CHECK(cluster.read_all(cluster[1], "batch/").size() == 50);
   CHECK(cluster.read_all(cluster[1], "bench/").size() == 50);
 }
 

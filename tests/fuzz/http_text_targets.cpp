@@ -6,6 +6,7 @@
 
 #include "api_error.hpp"
 #include "exchange.hpp"
+#include "handlers/batch_plan.hpp"
 #include "options.hpp"
 #include "params.hpp"
 #include "target.hpp"
@@ -252,6 +253,80 @@ void seed_http_options(Seeds* out) {
       "[::1]:0");
 }
 
+// Small limits, so that inputs reach them.
+const http::Config& document_config() {
+  static const http::Config config = http::parse_config(
+      sdk::slice(R"({"max_key_bytes": 16, "max_txn_operations": 8, "max_batch_operations": 8})"));
+  return config;
+}
+
+template <typename Parse>
+void run_document(Parse&& parse) {
+  try {
+    parse();
+  } catch (const http::ApiError& e) {
+    KVS_ASSERT((e.http_status == 400 || e.http_status == 413) && *e.what() != '\0');
+    KVS_ASSERT(http::is_utf8(http::error_response(e).body));
+  }
+}
+
+void check_range(const http::RangeSpec& range) {
+  KVS_ASSERT(range.key.size() <= 16 && range.end.size() <= 16);
+  KVS_ASSERT(!range.is_key() || !range.key.empty());
+  KVS_ASSERT((range.kind == KVS_RANGE_UNTIL) == !range.end.empty());
+  KVS_ASSERT(range.kind != KVS_RANGE_PREFIX || !range.key.empty());
+}
+
+// What is accepted is JSON to another parser too, with as many entries, and every key is bounded.
+void run_txn_document(Bytes input) {
+  run_document([&] {
+    const http::TxnDocument txn = http::parse_txn_document(input, document_config());
+    const json document = json::parse(input);
+    const auto count = [&](const char* list) {
+      return document.contains(list) ? document.at(list).size() : 0;
+    };
+    KVS_ASSERT(txn.compares.size() == count("compares") && txn.compares.size() <= 8);
+    KVS_ASSERT(txn.then_ops.size() == count("then") && txn.then_ops.size() <= 8);
+    KVS_ASSERT(txn.else_ops.size() == count("else") && txn.else_ops.size() <= 8);
+    for (const http::CompareSpec& compare : txn.compares) check_range(compare.range);
+    for (const auto* ops : {&txn.then_ops, &txn.else_ops}) {
+      for (const http::OpSpec& op : *ops) check_range(op.range);
+    }
+  });
+}
+
+void seed_txn_document(Seeds* out) {
+  *out = {R"({"compares": [{"key": "lock", "target": "exists", "value": false},
+              {"prefix": "p", "target": "mod_revision", "op": "<", "value": 9},
+              {"key_base64": "/w==", "target": "value", "op": "!=", "text": "v"}],
+              "then": [{"op": "put", "key": "a", "value": "AP8=", "prev": true}],
+              "else": [{"op": "range", "start": "a", "end": "b", "limit": 5, "reverse": true}]})",
+          R"({"then": [{"op": "delete", "all": true, "keys_only": true, "prev": true},
+              {"op": "get", "key": "\ud83d\ude00"}, {"op": "range", "count_only": true}]})"};
+}
+
+// Besides, the plan of a batch has every operation once.
+void run_batch_document(Bytes input) {
+  run_document([&] {
+    const auto ops = http::parse_batch_document(input, document_config());
+    KVS_ASSERT(!ops.empty() && ops.size() <= 8);
+    KVS_ASSERT(json::parse(input).at("operations").size() == ops.size());
+    size_t planned = 0;
+    for (const http::BatchWave& wave : http::plan_batch(ops, {})) {
+      planned += wave.gets.size();
+      for (const http::BatchUnit& unit : wave.writes) planned += unit.size();
+    }
+    KVS_ASSERT(planned == ops.size());
+    for (const http::BatchOp& op : ops) KVS_ASSERT(op.op.range.is_key());
+  });
+}
+
+void seed_batch_document(Seeds* out) {
+  *out = {R"({"operations": [{"op": "put", "key": "a", "text": "v", "if_absent": true},
+              {"op": "delete", "key": "a", "if_mod_revision": 7, "prev": true},
+              {"op": "get", "key_base64": "YQ==", "keys_only": true}]})"};
+}
+
 constexpr Target kTargets[] = {
     {"percent", run_percent, seed_percent},
     {"query", run_query, seed_query},
@@ -261,6 +336,8 @@ constexpr Target kTargets[] = {
     {"scalar", run_scalar, seed_scalar},
     {"put_body", run_put_body, seed_put_body},
     {"json_text", run_json_text, seed_json_text},
+    {"txn_document", run_txn_document, seed_txn_document},
+    {"batch_document", run_batch_document, seed_batch_document},
     {"http_options", run_http_options, seed_http_options},
 };
 

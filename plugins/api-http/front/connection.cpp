@@ -158,7 +158,9 @@ bool Connection::read_head() {
         return io_.receive(to, room, got, &patience);
       });
       if (io == ClientSocket::Io::kTimeout) {
-        throw ApiError(408, "request_timeout", "the header did not arrive in time");
+        ApiError error(408, "request_timeout", "the header did not arrive in time");
+        error.retryable = true;
+        throw error;
       }
       if (io != ClientSocket::Io::kOk) return false;
     }
@@ -271,15 +273,19 @@ void Connection::collect_body(const Route& route, BodyReader* body, std::string*
   }
   *complete = false;
   if (!route.streams_body) {
+    // A body of exactly the limit may end here, which only another look tells.
+    *complete = !body->read(1, text);
+    if (*complete) return;
     throw ApiError(
         413, "too_large",
         "the body exceeds the limit of " + std::to_string(route.body_bytes_max) + " bytes");
   }
 }
 
-void Connection::describe(const Response& response, AnswerContext* context) {
+void Connection::describe(Response& response, AnswerContext* context) {
   context->node = service_->node_name();
   context->term = service_->newest_term(response.term);
+  response.revision = service_->newest_revision(response.revision);
 }
 
 bool Connection::send(Response& response, AnswerContext* context, uint64_t timeout_ms) {

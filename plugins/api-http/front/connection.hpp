@@ -45,7 +45,7 @@ class Connection final : public Poco::Net::TCPServerConnection {
   void collect_body(const Route& route, BodyReader* body, std::string* text, bool* complete);
   Response answer(const Service::Admission& admission, const Request& request, BodyReader* body);
   void hand_over(Response response, AnswerContext context, Service::Admission admission);
-  void describe(const Response& response, AnswerContext* context);
+  void describe(Response& response, AnswerContext* context);
   bool send(Response& response, AnswerContext* context, uint64_t timeout_ms);
   void refuse(const ApiError& error);
   void linger();

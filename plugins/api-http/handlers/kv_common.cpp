@@ -20,6 +20,11 @@ std::string key_of(const Context& context, const Request& request) {
   return key;
 }
 
+void refuse_idempotency_key(const Request& request) {
+  if (!request.headers->find("Idempotency-Key")) return;
+  throw not_supported_yet("header \"Idempotency-Key\"");
+}
+
 kvs_range one_key(std::string_view key) {
   kvs_range range{};
   range.key = sdk::slice(key);

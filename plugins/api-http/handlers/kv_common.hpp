@@ -11,6 +11,10 @@ namespace kvstore::http {
 // The key that the path names; throws ApiError(400) for an empty, malformed or oversize one.
 std::string key_of(const Context& context, const Request& request);
 
+// Throws ApiError(400) when the request has the header: ignoring it would do something else than
+// was asked.
+void refuse_idempotency_key(const Request& request);
+
 // A range of one key, borrowed.
 kvs_range one_key(std::string_view key);
 

@@ -3,6 +3,7 @@
 
 #include "handlers/kv_common.hpp"
 #include "handlers/kv_read.hpp"
+#include "handlers/range_params.hpp"
 #include "handlers/routes.hpp"
 #include "text/json_text.hpp"
 #include "text/key_range.hpp"
@@ -33,30 +34,10 @@ struct ListPlan {
   }
 };
 
-KeyRange parse_range(const Context& context, const Params& params) {
-  const std::string* prefix = params.text("prefix");
-  const std::string* start = params.text("start");
-  const std::string* end = params.text("end");
-  for (const std::string* key : {prefix, start, end}) {
-    if (key != nullptr && key->size() > context.config.max_key_bytes) {
-      throw ApiError(400, "key_too_large",
-                     "prefix, start and end are limited to " +
-                         std::to_string(context.config.max_key_bytes) + " bytes (max_key_bytes)");
-    }
-  }
-  if (prefix != nullptr && (start != nullptr || end != nullptr)) {
-    throw bad_request("parameter \"prefix\" excludes \"start\" and \"end\"");
-  }
-  KeyRange range = KeyRange::of_prefix(prefix == nullptr ? std::string() : *prefix);
-  if (start != nullptr) range.lower = *start;
-  if (end != nullptr && !end->empty()) range.upper = *end;
-  range.reverse = params.boolean("reverse", false);
-  return range;
-}
-
 ListPlan parse_plan(const Context& context, const Params& params, bool lines) {
   ListPlan plan;
   plan.range = parse_range(context, params);
+  plan.range.reverse = params.boolean("reverse", false);
   plan.rest = plan.range;
   plan.keys_only = params.boolean("keys_only", false);
   const uint64_t limit_max = context.config.max_list_items;

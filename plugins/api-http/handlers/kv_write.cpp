@@ -146,9 +146,7 @@ std::vector<Condition> parse_conditions(const Request& request) {
 }
 
 WritePlan WritePlan::parse(const Context& context, const Request& request, const Params& params) {
-  if (request.headers->find("Idempotency-Key")) {
-    throw not_supported_yet("header \"Idempotency-Key\"");
-  }
+  refuse_idempotency_key(request);
   WritePlan plan;
   plan.key = key_of(context, request);
   plan.conditions = parse_conditions(request);

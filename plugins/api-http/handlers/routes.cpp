@@ -9,6 +9,9 @@ Router all_routes() {
   add_kv_list_routes(&router);
   add_watch_routes(&router);
   add_lease_routes(&router);
+  add_kv_range_routes(&router);
+  add_txn_routes(&router);
+  add_batch_routes(&router);
   add_cluster_routes(&router);
   add_health_routes(&router);
   add_metrics_routes(&router);

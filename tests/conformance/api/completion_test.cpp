@@ -154,6 +154,19 @@ TEST_CASE("answers carry revision, term and node, and are counted") {
   CHECK(answer.header("x-kvstore-term") == "7");
   CHECK(answer.header("x-kvstore-node") == "node-x");
   CHECK(!answer.header("date").empty());
+  // Also where the engine was not asked, or said nothing of it.
+  for (const char* path : {"/api/v1/kv/k?colour=red", "/nothing", "/api/v1/kv/none", "/livez"}) {
+    const Answer other = f.fetch("GET", path);
+    CAPTURE(path);
+    CHECK(other.header("x-kvstore-revision") == "2");
+    CHECK(other.header("x-kvstore-term") == "7");
+    CHECK(other.header("x-kvstore-node") == "node-x");
+  }
+  HttpClient client(f.port);
+  const Answer unchanged = client.request("HEAD", "/api/v1/kv/k", "", "If-None-Match: \"2\"\r\n");
+  CHECK(unchanged.status == 304);
+  CHECK(unchanged.header("etag") == "\"2\"");
+  CHECK(unchanged.header("x-kvstore-revision") == "2");
   ApiFixture::eventually([&] {
     return f.host.metric(
                "kvstore_http_requests_total{api=\"http-test\",route=\"kv_put\","

@@ -6,76 +6,18 @@
 #include <kvstore/sdk/slice.hpp>
 
 using kvstore::conformance::FakeEngine;
-using kvstore::conformance::FakeItem;
+using kvstore::conformance::FakeItems;
 
 struct kvs_reader {
   FakeEngine* engine;
-  std::map<std::string, std::shared_ptr<const FakeItem>> items;
+  FakeItems items;
   uint64_t revision;
-};
-
-struct kvs_upload {
-  FakeEngine* engine;
-  uint64_t total;
-  std::string bytes;
-  bool writing = false;
-  bool short_chunk_seen = false;
 };
 
 namespace kvstore::conformance {
 namespace {
 
 constexpr uint64_t kTerm = 7;
-constexpr size_t kPartBytes = 1 << 20;
-
-bool stands_apart(const FakeItem& item) {
-  return item.value.size() > kPartBytes;
-}
-
-kvs_item to_abi(const std::string& key, const FakeItem& item, bool with_value) {
-  kvs_item out{};
-  out.key = sdk::slice(key);
-  if (with_value && !stands_apart(item)) out.value = sdk::slice(item.value);
-  out.create_revision = item.create_revision;
-  out.mod_revision = item.mod_revision;
-  out.version = item.version;
-  out.value_bytes = item.value.size();
-  out.lease = item.lease;
-  out.ttl_ms = item.ttl_ms;
-  return out;
-}
-
-bool in_range(const kvs_range& range, const std::string& key) {
-  const std::string_view k = sdk::view(range.key);
-  switch (range.kind) {
-    case KVS_RANGE_KEY:
-      return key == k;
-    case KVS_RANGE_UNTIL:
-      return key >= k && key < sdk::view(range.end);
-    case KVS_RANGE_PREFIX:
-      return std::string_view(key).starts_with(k);
-    case KVS_RANGE_FROM:
-      return key >= k;
-    default:
-      return true;
-  }
-}
-
-bool holds(const kvs_compare& compare, const FakeItem* item) {
-  uint64_t number = 0;
-  if (item != nullptr && compare.target == KVS_CMP_MOD_REVISION) number = item->mod_revision;
-  if (item != nullptr && compare.target == KVS_CMP_VERSION) number = item->version;
-  switch (compare.op) {
-    case KVS_CMP_EQ:
-      return number == compare.number;
-    case KVS_CMP_NE:
-      return number != compare.number;
-    case KVS_CMP_LT:
-      return number < compare.number;
-    default:
-      return number > compare.number;
-  }
-}
 
 kvs_result result_of(const Scripted& answer) {
   kvs_result result{};
@@ -89,35 +31,6 @@ kvs_result result_of(const Scripted& answer) {
   result.leader_api_address = sdk::slice(answer.leader_api_address);
   return result;
 }
-
-// A transaction outlives the call: the host copies it.
-struct OwnedTxn {
-  std::deque<std::string> bytes;
-  std::vector<kvs_compare> compares;
-  std::vector<kvs_op> then_ops, else_ops;
-  kvs_txn txn{};
-
-  explicit OwnedTxn(const kvs_txn& from)
-      : compares(from.compares, from.compares + from.compare_count),
-        then_ops(from.then_ops, from.then_ops + from.then_count),
-        else_ops(from.else_ops, from.else_ops + from.else_count),
-        txn(from) {
-    for (kvs_compare& c : compares) own(&c.range.key);
-    for (auto* ops : {&then_ops, &else_ops}) {
-      for (kvs_op& op : *ops) {
-        own(&op.range.key);
-        own(&op.value);
-      }
-    }
-    txn.compares = compares.data();
-    txn.then_ops = then_ops.data();
-    txn.else_ops = else_ops.data();
-  }
-  void own(kvs_slice* slice) {
-    bytes.emplace_back(sdk::view(*slice));
-    *slice = sdk::slice(bytes.back());
-  }
-};
 
 }  // namespace
 
@@ -147,10 +60,8 @@ struct FakeTable {
     auto owned = std::make_shared<OwnedTxn>(*t);
     e.later({[&e, owned, answer, scripted, done, user] {
                kvs_result result = result_of(answer);
-               std::vector<kvs_op_result> results;
-               std::deque<std::vector<kvs_item>> items;
-               std::vector<std::shared_ptr<const FakeItem>> keep;
-               if (!scripted) e.apply(owned->txn, &result, &results, &items, &keep);
+               FakeTxn run;
+               if (!scripted || answer.by_store) e.apply(owned->txn, &result, &run);
                done(user, &result);
              },
              [done, user] {
@@ -211,7 +122,7 @@ struct FakeTable {
     r->engine->called();
     const auto found = r->items.find(std::string(sdk::view(*key)));
     if (found == r->items.end()) return sdk::fail(err, KVS_E_NOT_FOUND, "no such key");
-    const kvs_item item = to_abi(found->first, *found->second, true);
+    const kvs_item item = fake_item(found->first, *found->second, true);
     return sink(sctx, &item);
   }
 
@@ -226,7 +137,8 @@ struct FakeTable {
     if ((flags & KVS_OP_REVERSE) != 0) std::reverse(found.begin(), found.end());
     uint64_t count = 0, bytes = 0;
     for (const auto* entry : found) {
-      const kvs_item item = to_abi(entry->first, *entry->second, (flags & KVS_OP_KEYS_ONLY) == 0);
+      const kvs_item item =
+          fake_item(entry->first, *entry->second, (flags & KVS_OP_KEYS_ONLY) == 0);
       bytes += item.key.len + item.value.len;
       if ((limit != 0 && count == limit) || (count != 0 && bytes > bytes_max)) {
         return cursor == nullptr ? KVS_OK : cursor(sctx, &item.key);
@@ -278,10 +190,10 @@ struct FakeTable {
     Scripted answer;
     e.take_script(&answer);
     if (answer.at_once != KVS_OK) return sdk::fail(err, answer.at_once, answer.message);
-    if (chunk->len == 0 || chunk->len > kPartBytes) e.violation("a chunk's size");
+    if (chunk->len == 0 || chunk->len > kFakePartBytes) e.violation("a chunk's size");
     if (u->writing) e.violation("a chunk before the last one was done");
     if (u->short_chunk_seen) e.violation("a chunk after a short one");
-    u->short_chunk_seen = chunk->len < kPartBytes;
+    u->short_chunk_seen = chunk->len < kFakePartBytes;
     u->writing = true;
     u->bytes.append(sdk::view(*chunk));
     e.upload_bytes_ += chunk->len;
@@ -510,62 +422,9 @@ std::string FakeEngine::value_of(const std::string& key) const {
   return found == items_.end() ? std::string() : found->second->value;
 }
 
-void FakeEngine::apply(const kvs_txn& txn, kvs_result* result, std::vector<kvs_op_result>* results,
-                       std::deque<std::vector<kvs_item>>* items,
-                       std::vector<std::shared_ptr<const FakeItem>>* keep) {
+void FakeEngine::apply(const kvs_txn& txn, kvs_result* result, FakeTxn* run) {
   std::lock_guard lock(mutex_);
-  const auto item_of = [&](const std::string& key) -> std::shared_ptr<const FakeItem> {
-    const auto found = items_.find(key);
-    return found == items_.end() ? nullptr : found->second;
-  };
-  bool all = true;
-  for (uint32_t i = 0; i < txn.compare_count; ++i) {
-    const std::string key(sdk::view(txn.compares[i].range.key));
-    all = all && holds(txn.compares[i], item_of(key).get());
-  }
-  const kvs_op* ops = all ? txn.then_ops : txn.else_ops;
-  const uint32_t count = all ? txn.then_count : txn.else_count;
-  bool changed = false;
-  for (uint32_t i = 0; i < count; ++i) {
-    const kvs_op& op = ops[i];
-    const std::string key(sdk::view(op.range.key));
-    const auto before = item_of(key);
-    kvs_op_result& r = results->emplace_back();
-    r.kind = op.kind;
-    std::vector<kvs_item>& out = items->emplace_back();
-    keep->push_back(before);
-    // The key's bytes live in the transaction.
-    const auto add = [&](const FakeItem& item, bool with_value) {
-      out.push_back(to_abi(key, item, with_value));
-      out.back().key = op.range.key;
-    };
-    if (before != nullptr && op.kind == KVS_OP_GET)
-      add(*before, (op.flags & KVS_OP_KEYS_ONLY) == 0);
-    if (before != nullptr && (op.flags & KVS_OP_PREV) != 0) add(*before, true);
-    r.count = before != nullptr ? 1 : 0;
-    if (op.kind == KVS_OP_DELETE && before != nullptr) {
-      items_.erase(key);
-      changed = true;
-    } else if (op.kind == KVS_OP_PUT) {
-      auto item = std::make_shared<FakeItem>();
-      item->value = op.upload != nullptr ? op.upload->bytes : std::string(sdk::view(op.value));
-      item->mod_revision = revision_ + 1;
-      item->create_revision = before ? before->create_revision : revision_ + 1;
-      item->version = before ? before->version + 1 : 1;
-      item->lease = op.lease;
-      item->ttl_ms = op.ttl_ms;
-      items_[key] = std::move(item);
-      changed = true;
-    }
-    r.items = out.data();
-    r.item_count = out.size();
-  }
-  if (changed) ++revision_;
-  result->revision = revision_;
-  result->committed = KVS_COMMITTED_YES;
-  result->succeeded = all ? 1 : 0;
-  result->ops = results->data();
-  result->op_count = count;
+  run->run(txn, &items_, &revision_, result);
 }
 
 std::vector<FakeEngine::ControlCall> FakeEngine::control_calls() const {

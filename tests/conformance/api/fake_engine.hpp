@@ -17,24 +17,20 @@
 
 #include <kvstore/abi/api.h>
 
+#include "fake_txn.hpp"
 #include "fake_watches.hpp"
 
 namespace kvstore::conformance {
 
 // What one call is answered with instead of the store's own answer.
 struct Scripted {
+  bool by_store = false;        // the store's own answer after all: for the place in the order
   kvs_status at_once = KVS_OK;  // not OK: the call itself fails
   kvs_status status = KVS_OK;
   uint32_t committed = KVS_COMMITTED_NO;
   std::string message;
   std::string json;
   std::string leader_name, leader_api_address;
-};
-
-struct FakeItem {
-  std::string value;
-  uint64_t create_revision = 0, mod_revision = 0, version = 0;
-  uint64_t lease = 0, ttl_ms = 0;
 };
 
 class FakeEngine {
@@ -88,7 +84,6 @@ class FakeEngine {
 
  private:
   friend struct FakeTable;
-  using Items = std::map<std::string, std::shared_ptr<const FakeItem>>;
   struct Waiting {
     std::function<void()> complete;
     std::function<void()> cancel;
@@ -99,9 +94,7 @@ class FakeEngine {
   bool take_script(Scripted* answer);
   void later(Waiting waiting);
   void run();
-  void apply(const kvs_txn& txn, kvs_result* result, std::vector<kvs_op_result>* results,
-             std::deque<std::vector<kvs_item>>* items,
-             std::vector<std::shared_ptr<const FakeItem>>* keep);
+  void apply(const kvs_txn& txn, kvs_result* result, FakeTxn* run);
 
   kvs_engine table_{};
   mutable std::mutex mutex_;
@@ -109,7 +102,7 @@ class FakeEngine {
   std::deque<Waiting> queue_;
   bool held_ = false;
   bool stop_ = false;
-  Items items_;
+  FakeItems items_;
   uint64_t revision_ = 1;
   std::deque<Scripted> scripts_;
   std::map<std::string, Scripted> controls_;

@@ -61,6 +61,22 @@ TEST_CASE("exactly as many requests as asked for, over all servers, on connectio
   }
 }
 
+TEST_CASE("batches: preloading takes fewer requests, and a batch that fails in part is an error") {
+  std::atomic<int> calls = 0;
+  ScriptedServer server([&](const SeenRequest& request) {
+    CHECK(request.path == "/api/v1/batch");
+    return json_reply(++calls == 5 ? 207 : 200, "{}");
+  });
+  const auto result =
+      run_cli(bench_of(server.url(), "4", {"--batch", "2", "--preload", "--mix", "put=100"}));
+  CHECK(result.code == 1);
+  CHECK(server.requests().size() == 7);  // 3 to write 5 keys, then 4
+  const auto document = result.document();
+  CHECK(document["batch"] == 2);
+  CHECK(document["errors"] == nlohmann::json({{"http_207", 1}}));
+  CHECK(document["operations"]["put"]["count"] == 3);
+}
+
 TEST_CASE("errors are counted by kind and have no latency") {
   std::atomic<int> calls = 0;
   ScriptedServer server([&](const SeenRequest&) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include "bench/answer_reader.hpp"
 #include "bench/histogram.hpp"
@@ -313,6 +314,36 @@ TEST_CASE("the same seed makes the same requests, another one others") {
   };
   CHECK(heads(1) == heads(1));
   CHECK(heads(1) != heads(2));
+}
+
+TEST_CASE("a batch is puts of different keys in one request") {
+  Config config;
+  config.prefix = "p\xff";
+  config.percent = {100, 0, 0, 0};
+  config.distribution = Distribution::kZipfian;
+  config.keys = 12;
+  config.batch = 10;
+  config.value_bytes_min = 0;
+  config.value_bytes_max = 40;
+  Workload workload(config);
+  Request request;
+  workload.next("h:1", &request);
+  CHECK(request.operation == Operation::kPut);
+  CHECK(request.body.empty());
+  const size_t end = request.head.find("\r\n\r\n");
+  REQUIRE(end != std::string::npos);
+  const std::string body = request.head.substr(end + 4);
+  CHECK(request.head.rfind("POST /api/v1/batch HTTP/1.1\r\nHost: h:1\r\n", 0) == 0);
+  CHECK(request.head.find("\r\nContent-Length: " + std::to_string(body.size()) + "\r\n") !=
+        std::string::npos);
+  const auto document = nlohmann::json::parse(body);
+  std::set<std::string> keys;
+  for (const auto& operation : document["operations"]) {
+    CHECK(operation["op"] == "put");
+    keys.insert(operation["key_base64"]);
+    CHECK(operation["value"].get<std::string>().size() <= 56);
+  }
+  CHECK(keys.size() == 10);
 }
 
 TEST_CASE("answers are read in pieces of any size") {

@@ -294,5 +294,89 @@ TEST_CASE("nothing that a server or a key says reaches the terminal as a control
   CHECK(result.err.find('\x1b') == std::string::npos);
 }
 
+const char* const kTxnAnswer =
+    R"({"succeeded":true,"revision":9,"results":[{"op":"put","mod_revision":9,"prev":null},)"
+    R"({"op":"get","item":{"key":"k","value":"SGk=","mod_revision":4}},)"
+    R"({"op":"range","items":[],"count":0,"more":false},{"op":"delete","deleted":2}]})";
+
+TEST_CASE("txn prints the result of each operation, or the document") {
+  std::string body;
+  ScriptedServer server([&](const SeenRequest& request) {
+    body = request.body;
+    return json_reply(200, kTxnAnswer);
+  });
+  const auto table = run_cli({"txn", "-", "--server", server.url()}, R"({"then": []})");
+  CHECK(table.code == 0);
+  CHECK(body == R"({"then": []})");
+  CHECK(table.out ==
+        "OK, revision 9\n"
+        "#  OPERATION  RESULT      KEY  VALUE\n"
+        "0  put        revision 9       \n"
+        "1  get        1 key            \n"
+        "                          k    Hi\n"
+        "2  range      0 keys           \n"
+        "3  delete     2 keys           \n");
+  const auto json = run_cli({"txn", "-", "--server", server.url(), "--format", "json"}, "{}");
+  CHECK(json.document()["results"].size() == 4);
+}
+
+TEST_CASE("a compare that does not hold is exit code 1, in both formats") {
+  const Reply reply =
+      json_reply(200, R"({"succeeded":false,"revision":9,"results":[{"op":"get","item":null}]})");
+  const auto table = run_with(reply, {"txn", "-"}, "{}");
+  CHECK(table.code == 1);
+  CHECK(table.out.find("a compare does not hold") == 0);
+  CHECK(table.out.find("no such key") != std::string::npos);
+  const auto json = run_with(reply, {"txn", "-", "--format", "json"}, "{}");
+  CHECK(json.code == 1);
+  CHECK(json.document()["succeeded"] == false);
+}
+
+TEST_CASE("a transaction that cannot be read or is refused") {
+  const auto missing = run_with(json_reply(200, "{}"), {"txn", "/nowhere/txn.json"});
+  CHECK(missing.code == 5);
+  CHECK(missing.err.find("/nowhere/txn.json") != std::string::npos);
+  const auto refused = run_with(error_reply(400, "invalid", false, "no"), {"txn", "-"}, "{}");
+  CHECK(refused.code == 5);
+  CHECK(run_with(json_reply(200, "{}"), {"txn", "-"}, "{}").code == 5);
+}
+
+TEST_CASE("deleting a prefix goes on until nothing is left") {
+  int pieces = 0;
+  ScriptedServer server([&](const SeenRequest&) {
+    const bool last = ++pieces == 3;
+    return at_revision(json_reply(200, last ? R"({"deleted":5,"more":false})"
+                                            : R"({"deleted":10000,"more":true})"),
+                       "7");
+  });
+  const auto table = run_cli({"delete", "--prefix", "p/", "--server", server.url()});
+  CHECK(table.code == 0);
+  CHECK(table.out == "OK 20005 keys, revision 7\n");
+  CHECK(server.requests()[2].method == "DELETE");
+  CHECK(server.requests()[2].query == "prefix=p%2F&limit=10000");
+  pieces = 2;
+  const auto json =
+      run_cli({"delete", "--all", "--format", "json", "--server", server.url()}).document();
+  CHECK(json == nlohmann::json({{"deleted", 5}, {"revision", 7}}));
+  CHECK(server.requests()[3].query == "all=true&limit=10000");
+}
+
+TEST_CASE("compact gives up what is older than the revision, or than the newest") {
+  std::string body;
+  ScriptedServer server([&](const SeenRequest& request) {
+    if (request.method == "GET") return json_reply(200, kStatus);
+    body = request.body;
+    return json_reply(200, R"({"compacted_revision":4,"more":false})");
+  });
+  const auto newest = run_cli({"compact", "--server", server.url()});
+  CHECK(newest.code == 0);
+  CHECK(newest.out == "OK revisions from 4 on can be read\n");
+  CHECK(body == R"({"revision":4})");
+  const auto given =
+      run_cli({"compact", "--revision", "3", "--format", "json", "--server", server.url()});
+  CHECK(given.document()["compacted_revision"] == 4);
+  CHECK(body == R"({"revision":3})");
+}
+
 }  // namespace
 }  // namespace kvstore::cli

@@ -147,6 +147,8 @@ TEST_CASE("bash completes what stands behind options and commands") {
   CHECK(bash.complete({"get", "put", "--keys"}).empty());
   std::ofstream(bash.dir() + "/a file") << "x";
   CHECK(bash.complete({"put", "k", "--file", "a"}) == std::set<std::string>{"a file"});
+  CHECK(bash.complete({"txn", "a"}) == std::set<std::string>{"a file"});
+  CHECK(bash.complete({"get", "a"}).empty());
 }
 
 TEST_CASE("the zsh script defines the same") {
@@ -161,6 +163,7 @@ TEST_CASE("the zsh script defines the same") {
       CHECK(result.out.find("'" + option + ":") != std::string::npos);
     }
   }
+  CHECK(result.out.find("files=1") != std::string::npos);
   CHECK(run_cli({"completion", "fish"}).code == 2);
 }
 

@@ -94,6 +94,36 @@ TEST_CASE("every command parses") {
   CHECK(Parse({"member", "list"}).options.command == Command::kMemberList);
   CHECK(Parse({"transfer-leader", "n"}).options.command == Command::kTransferLeader);
   CHECK(Parse({"metrics"}).options.command == Command::kMetrics);
+  CHECK(Parse({"txn", "-"}).options.file == "-");
+  CHECK(Parse({"txn", "f.json"}).options.command == Command::kTxn);
+  CHECK(Parse({"delete", "--prefix", "p/"}).options.prefix == "p/");
+  CHECK(Parse({"delete", "--prefix", "p/"}).options.title() == "delete p/");
+  CHECK(Parse({"delete", "--all"}).options.all);
+  CHECK(Parse({"compact"}).options.revision == 0);
+  CHECK(Parse({"compact", "--revision", "7"}).options.revision == 7);
+  CHECK(Parse({"bench", "--batch", "100"}).options.bench.batch == 100);
+}
+
+TEST_CASE("deleting names a key, a prefix, or everything, and only one of them") {
+  for (const auto& arguments :
+       std::vector<std::vector<std::string>>{{"delete"},
+                                             {"delete", "k", "--prefix", "p"},
+                                             {"delete", "k", "--all"},
+                                             {"delete", "--prefix", "p", "--all"},
+                                             {"delete", "--prefix", ""},
+                                             {"delete", "--all", "--if-revision", "5"},
+                                             {"txn"},
+                                             {"compact", "--revision", "0"},
+                                             {"compact", "--revision", "x"},
+                                             {"bench", "--batch", "0"},
+                                             {"bench", "--batch", "1001"},
+                                             {"bench", "--batch", "11", "--keys", "10"}}) {
+    const Parse p(arguments);
+    CAPTURE(arguments.back());
+    CHECK_FALSE(p.accepted);
+    CHECK(p.code == 2);
+    CHECK(!p.err.empty());
+  }
 }
 
 TEST_CASE("leases and TTLs") {

@@ -16,9 +16,11 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <kvstore/client/limits.hpp>
 #include <kvstore/client/result.hpp>
+#include <kvstore/client/txn.hpp>
 #include <kvstore/client/types.hpp>
 #include <kvstore/client/watch.hpp>
 
@@ -68,6 +70,24 @@ class Client {
   // Deletes the keys of the lease, up to 1,000 in one revision.
   Result<RevokeResult> revoke_lease(uint64_t id);
   Result<LeaseList> list_leases();
+
+  // Atomic.  A compare that does not hold is no error: `succeeded` is false then, and the results
+  // are those of else_ops.
+  Result<TxnResult> txn(const Txn& txn);
+  // The same with the document of POST /txn, which the server checks.
+  Result<TxnResult> txn_json(std::string_view document);
+
+  // Independent operations, each with its own outcome: an error of one is in its result.  Not
+  // atomic together; operations on the same key take effect in their order.
+  Result<BatchResult> batch(const std::vector<Operation>& operations);
+
+  // Deletes piece by piece, each piece of up to 10,000 keys atomic and with the whole timeout.
+  // After an error the keys that are gone stay gone; a repetition goes on.
+  Result<DeleteRangeResult> delete_range(const KeyRange& range,
+                                         const DeleteRangeOptions& options = {});
+
+  // Gives up the history below `revision` (1 or more).
+  Result<CompactResult> compact(uint64_t revision);
 
   Result<ClusterStatus> status();
 
