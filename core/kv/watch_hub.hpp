@@ -54,7 +54,7 @@ struct WatchLimits {
   // Of a batch; a single change may be larger, and when several watchers are served at once a batch
   // has up to twice as much.
   uint64_t batch_changes = 256;
-  uint64_t batch_bytes = 256 << 10;
+  uint64_t batch_bytes = 64 << 10;
   uint64_t lag_bytes_max = 4 << 20;
 };
 

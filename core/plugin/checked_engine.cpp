@@ -300,7 +300,8 @@ void watch_close(kvs_watch* w) noexcept {
   auto* watch = reinterpret_cast<Watch*>(w);
   if (!watch->api->watches.remove(watch)) return;
   const bool inside = t_in_watch == watch;
-  watch->closed_inside = inside;
+  // Only there: another thread may be inside the callback meanwhile.
+  if (inside) watch->closed_inside = true;
   host_of(*watch->api).watch_close(watch->inner);
   if (!inside) delete watch;
 }

@@ -23,14 +23,14 @@ struct WatchPlan {
   uint64_t wait_ms = 0;  // of a long poll
 };
 
-// Memory: the engine gives one batch at a time, and the next only while less than kBufferMax of
-// text is under way.  A batch is at most 256 KiB and one change of two values of 1 MiB, so no more
-// than 4 MiB is held for one client.
+// Memory: the engine gives one batch at a time, and the next only while less than kBufferMax of text
+// is under way.  A batch is about 128 KiB, or one change of two values of 1 MiB: a client that does
+// not read holds some hundred KiB, and never more than 4 MiB.
 //
 // Concurrency: the engine's thread writes, the front's takes.
 class WatchStream final : public Stream {
  public:
-  static constexpr size_t kBufferMax = 512 << 10;
+  static constexpr size_t kBufferMax = 128 << 10;
   // Of the answer to a long poll, unless its first revision alone is larger.
   static constexpr size_t kDocumentMax = 4 << 20;
 

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include "plugin/slice.hpp"
 #include "server_fixture.hpp"
@@ -48,6 +49,12 @@ class Watching {
   std::string text() const {
     std::lock_guard lock(mutex_);
     return text_;
+  }
+  // Without the bounds of batches.
+  std::string changes() const {
+    std::string all = text();
+    for (char& c : all) c = c == ',' ? ';' : c;
+    return all;
   }
   uint64_t revision() const {
     std::lock_guard lock(mutex_);
@@ -220,11 +227,39 @@ TEST_CASE_FIXTURE(Fixture, "watches come, go and are closed while changes pour i
   }
   stop = true;
   for (std::thread& thread : threads) thread.join();
-  CHECK(eventually([&] {
-    std::string text = whole.text();
-    for (char& c : text) c = c == ',' ? ';' : c;
-    return text == expected;
-  }));
+  CHECK(eventually([&] { return whole.changes() == expected; }));
+}
+
+TEST_CASE("a watch on an empty joiner goes on through the snapshot that it installs") {
+  TestServer a{"a"}, b{"b"};
+  for (TestServer* node : {&a, &b}) {
+    node->options.node.trailing_entries = 5;
+    node->options.node.sync_interval_ms = 20;
+  }
+  a.options.bootstrap = true;
+  REQUIRE(a.start().is_ok());
+  std::string expected;
+  const auto put = [&](int i) {
+    const std::string key = "k" + std::to_string(i);
+    Answer answer = a.put(key, "v", 30'000).wait();
+    REQUIRE(answer.status == KVS_OK);
+    expected += std::to_string(answer.revision) + "+" + key + "=v;";
+  };
+  for (int i = 0; i < 100; ++i) put(i);
+  const auto first_index = [&] {
+    return nlohmann::json::parse(
+               a.control("cluster.status", "{}", 20'000).wait().json)["first_index"]
+        .get<uint64_t>();
+  };
+  REQUIRE(eventually([&] { return first_index() > 50; }));
+  REQUIRE(b.start().is_ok());
+  Watching whole(&b);
+  REQUIRE(whole.open("k", 1, 1'000'000) == KVS_OK);
+  const nlohmann::json arguments{
+      {"node_id", "b"}, {"address", b.server().raft_address()}, {"timeout_ms", 40'000}};
+  REQUIRE(a.control("cluster.add", arguments.dump(), 60'000).wait().status == KVS_OK);
+  for (int i = 100; i < 120; ++i) put(i);
+  CHECK(eventually([&] { return whole.changes() == expected; }));
 }
 
 }  // namespace
