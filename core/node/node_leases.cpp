@@ -162,10 +162,10 @@ void Node::confirm_leading(ControlPtr control, void (Node::*serve)(ControlPtr)) 
   reads_.add(std::move(read), applied_.revision);
 }
 
-// A call that certainly had no effect, since this node does not lead any more.
+// A call that certainly had no effect, since this node does not lead any more or hands over.
 void Node::serve_elsewhere(ControlPtr call) {
-  if (call->may_forward && ports_.clock->now_ms() < call->deadline_ms)
-    control(std::move(call));
+  if (call->may_forward)
+    forwards_.wait_for_leader(std::move(call));
   else
     call->finish(Code::kNotLeader, "this node is not the leader");
 }

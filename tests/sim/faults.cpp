@@ -53,6 +53,8 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "old revision read",
     "watcher moved",
     "watcher's past compacted",
+    "lease kept alive",
+    "lease or TTL ended",
 };
 
 }  // namespace

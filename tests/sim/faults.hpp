@@ -61,6 +61,8 @@ enum class Fault : uint8_t {
   kOldRevisionRead,
   kWatchMoved,
   kWatchCompacted,
+  kLeaseKept,
+  kLeaseEnded,
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);

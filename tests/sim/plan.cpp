@@ -80,6 +80,7 @@ Plan Plan::draw(SimCluster* cluster) {
     draw_options(world, &(*cluster)[cluster->add_node()].config);
   for (uint64_t i = 0; i < plan.voters; ++i)
     draw_history(world, &(*cluster)[i].config.options.history);
+  plan.lease_clients = world.chance(50) ? world.between(1, 4) : 0;
   return plan;
 }
 
@@ -97,10 +98,11 @@ std::string Plan::describe() const {
   add(membership, "membership");
   add(losses, "losses");
   return fmt::format(
-      "voters={} clients={} steps={} delay<={}us drop={}% duplicate={}% reorder={}% lane={}B "
+      "voters={} clients={} lease clients={} steps={} delay<={}us drop={}% duplicate={}% "
+      "reorder={}% lane={}B "
       "write<={}us families:{}",
-      voters, clients, steps, network.delay_max_us, network.drop_percent, network.duplicate_percent,
-      network.reorder_percent, network.lane_bytes_max, disk.write_max_us,
+      voters, clients, lease_clients, steps, network.delay_max_us, network.drop_percent,
+      network.duplicate_percent, network.reorder_percent, network.lane_bytes_max, disk.write_max_us,
       families.empty() ? " none" : families);
 }
 

@@ -14,6 +14,7 @@ struct Plan {
   uint64_t step_max_us = 150 * kMs;
   uint64_t clients = 4;
   uint64_t client_pause_us = 100 * kMs;
+  uint64_t lease_clients = 0;
   // Which families of faults this run has; each run has some.
   bool crashes = false;
   bool power_cuts = false;

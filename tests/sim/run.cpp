@@ -5,6 +5,7 @@
 #include "base/log.hpp"
 #include "sim/checker.hpp"
 #include "sim/clients.hpp"
+#include "sim/lease_clients.hpp"
 #include "sim/nemesis.hpp"
 #include "sim/plan.hpp"
 #include "sim/state_comparisons.hpp"
@@ -46,6 +47,7 @@ class Runner {
         plan_(Plan::draw(&cluster_)),
         checker_(&cluster_, &result_.coverage),
         clients_(&cluster_, &checker_, plan_.clients, plan_.client_pause_us),
+        leases_(&cluster_, &checker_, plan_.lease_clients),
         nemesis_(&cluster_, &checker_, plan_, &result_.coverage),
         comparisons_(&cluster_, &checker_, &result_.coverage) {
     result_.plan = plan_.describe();
@@ -86,7 +88,10 @@ class Runner {
     }
     configuration.context = membership.encode_context();
     checker_.look();  // from here on it sees everything
-    cluster_.world.after_each = [this] { checker_.look(); };
+    cluster_.world.after_each = [this] {
+      checker_.look();
+      leases_.look();
+    };
     for (size_t i = 0; i < cluster_.size(); ++i) {
       cluster_[i].bootstrap(id, configuration);
       cluster_[i].disk_faults = plan_.disk;
@@ -94,6 +99,7 @@ class Runner {
     }
     cluster_.network.faults = plan_.network;
     clients_.start();
+    leases_.start();
     cluster_.wait_for_leader(2 * kSecond);
   }
 
@@ -121,8 +127,12 @@ class Runner {
     // Requests that began before are answered, and new ones succeed, before the clients end.
     cluster_.run_for(2 * kSecond);
     clients_.finish();
-    if (!cluster_.run_until([this] { return clients_.idle(); }, kHealLimitUs))
+    leases_.finish();
+    const auto idle = [this] { return clients_.idle() && leases_.idle(); };
+    if (!cluster_.run_until(idle, kHealLimitUs))
       return fail("each request ends once", "some requests never ended");
+    if (!cluster_.run_until([this] { return leases_.all_ended(); }, kHealLimitUs))
+      return fail("liveness: leases end", leases_.standing() + standing());
     if (!cluster_.run_until([this] { return cluster_.converged(); }, kHealLimitUs))
       return fail("liveness: all nodes converge", standing());
     const uint64_t acked = clients_.acknowledged();
@@ -215,6 +225,7 @@ class Runner {
   Plan plan_;
   Checker checker_;
   Clients clients_;
+  LeaseClients leases_;
   Nemesis nemesis_;
   StateComparisons comparisons_;
 };
