@@ -95,9 +95,14 @@ void LeaseClients::put(const LifePtr& life, uint64_t ttl_ms, Put done) {
   op.value = "v";
   op.lease = life->lease;
   op.ttl_ms = ttl_ms;
+  propose(node, txn, true, std::move(done));
+}
+
+void LeaseClients::propose(size_t node, const kv::Command& command, bool may_forward, Put done) {
   auto proposal = std::make_unique<node::Proposal>();
-  proposal->command = kv::encode_command(txn);
+  proposal->command = kv::encode_command(command);
   proposal->deadline_ms = (*cluster_)[node].clock_ms() + kTimeoutMs;
+  proposal->may_forward = may_forward;
   proposal->done = node::Completion<node::ProposalOutcome>(
       [done = std::move(done)](node::ProposalOutcome&& outcome) { done(outcome); });
   (*cluster_)[node].submit(std::move(proposal));
@@ -115,16 +120,22 @@ void LeaseClients::begin_lease(const LifePtr& life) {
        [this, life, sent_us](const node::ControlOutcome& outcome) {
          if (outcome.code != Code::kOk) return end(life);
          life->lease = id_in(outcome.json);
-         keep(life->watched.get(), sent_us, life->ttl_ms);
-         later(0, [this, life] {
-           put(life, 0, [this, life](const node::ProposalOutcome& put) {
-             if (put.code != Code::kOk) return end(life);
-             life->watched->put_at = put.at.index;
-             watched_.push_back(life->watched);
-             go_on_with_lease(life);
-           });
-         });
+         use_lease(life, sent_us);
        });
+}
+
+// The lease was granted.
+void LeaseClients::use_lease(const LifePtr& life, uint64_t sent_us) {
+  keep(life->watched.get(), sent_us, life->ttl_ms);
+  later(0, [this, life] {
+    put(life, 0, [this, life](const node::ProposalOutcome& outcome) {
+      if (outcome.code == Code::kNotFound) require_end(*life->watched);
+      if (outcome.code != Code::kOk) return end(life);
+      life->watched->put_at = outcome.at.index;
+      watched_.push_back(life->watched);
+      go_on_with_lease(life);
+    });
+  });
 }
 
 void LeaseClients::go_on_with_lease(const LifePtr& life) {
@@ -141,7 +152,10 @@ void LeaseClients::go_on_with_lease(const LifePtr& life) {
     const uint64_t sent_us = cluster_->world.now_us();
     call("lease.keepalive", fmt::format("{{\"id\":{}}}", life->lease),
          [this, life, sent_us](const node::ControlOutcome& outcome) {
-           if (outcome.code == Code::kNotFound) return end(life);
+           if (outcome.code == Code::kNotFound) {
+             require_end(*life->watched);
+             return end(life);
+           }
            if (outcome.code == Code::kOk) {
              checker_->coverage().count(Fault::kLeaseKept);
              keep(life->watched.get(), sent_us, life->ttl_ms);
@@ -154,6 +168,8 @@ void LeaseClients::go_on_with_lease(const LifePtr& life) {
 // Around the time at which it expires, and the same id is granted at once.
 void LeaseClients::revoke(const LifePtr& life) {
   forget(life);
+  if (std::optional<size_t> leads = cluster_->leader(); leads && cluster_->world.chance(60))
+    return grant_anew(life, *leads);
   call("lease.revoke", fmt::format("{{\"id\":{}}}", life->lease),
        [this, life](const node::ControlOutcome& outcome) {
          // One that may still come could end the next lease.
@@ -165,6 +181,25 @@ void LeaseClients::revoke(const LifePtr& life) {
          next->turns = 1;
          later(0, [this, next] { begin_lease(next); });
        });
+}
+
+// Both commands at once, one behind the other in the leader's log: when the second is done, so is
+// the first.
+void LeaseClients::grant_anew(const LifePtr& life, size_t leader) {
+  auto next = std::make_shared<Life>(*life);
+  next->turns = 1;
+  next->ttl_ms = cluster_->world.between(500, 1'500);
+  const uint64_t sent_us = cluster_->world.now_us();
+  next->watched = std::make_shared<Watched>();
+  next->watched->key = kPrefix + std::to_string(++last_key_);
+  propose(leader, kv::LeaseEnd{{{life->lease, 0}}}, false, [](const node::ProposalOutcome&) {});
+  propose(leader, kv::LeaseGrant{life->lease, next->ttl_ms}, false,
+          [this, next, sent_us](const node::ProposalOutcome& outcome) {
+            if (outcome.committed == node::Committed::kUnknown)
+              fixed_[next->client] = ++last_fixed_;
+            if (outcome.code != Code::kOk) return end(next);
+            use_lease(next, sent_us);
+          });
 }
 
 // ---- a key with a TTL
@@ -235,6 +270,14 @@ void LeaseClients::judge(const Watched& watched) {
   if (watched.gone_us == 0 || watched.gone_us + 2 * kMs >= watched.safe_until_us) return;
   checker_->violated("leases live", fmt::format("{} vanished {} us before its time", watched.key,
                                                 watched.safe_until_us - watched.gone_us));
+}
+
+// An answer says that the lease is not there any more.
+void LeaseClients::require_end(const Watched& watched) {
+  const uint64_t now_us = cluster_->world.now_us();
+  if (now_us + 2 * kMs >= watched.safe_until_us) return;
+  checker_->violated("leases live", fmt::format("the lease of {} ended {} us before its time",
+                                                watched.key, watched.safe_until_us - now_us));
 }
 
 void LeaseClients::look() {

@@ -54,11 +54,14 @@ class LeaseClients {
   void later(uint64_t delay_us, std::function<void()> action);
   void call(const std::string& verb, const std::string& json, Answer answer);
   void put(const LifePtr& life, uint64_t ttl_ms, Put done);
+  void propose(size_t node, const kv::Command& command, bool may_forward, Put done);
   size_t some_node();
 
   void begin_lease(const LifePtr& life);
+  void use_lease(const LifePtr& life, uint64_t sent_us);
   void go_on_with_lease(const LifePtr& life);
   void revoke(const LifePtr& life);
+  void grant_anew(const LifePtr& life, size_t leader);
   void begin_ttl(const LifePtr& life);
   void go_on_with_ttl(const LifePtr& life);
   void clean(const LifePtr& life);
@@ -66,6 +69,7 @@ class LeaseClients {
   void keep(Watched* watched, uint64_t sent_us, uint64_t ttl_ms);
   void forget(const LifePtr& life);
   void judge(const Watched& watched);
+  void require_end(const Watched& watched);
   void look_at(SimNode& node);
 
   SimCluster* cluster_;
