@@ -26,6 +26,11 @@ std::string random_bytes(uint64_t count, Random& random) {
   return out;
 }
 
+uint64_t fresh_seed() {
+  std::random_device device;
+  return uint64_t{device()} << 32 | device();
+}
+
 const char* name_of(client::Consistency consistency) {
   switch (consistency) {
     case client::Consistency::kLinearizable:
@@ -43,6 +48,7 @@ const char* name_of(client::Consistency consistency) {
 Workload::Workload(const Config& config)
     : config_(config),
       random_(config.seed),
+      ids_(fresh_seed()),
       chooser_(config.distribution, config.keys, config.theta),
       encoded_prefix_(client::percent_encode(config.prefix)),
       read_query_(name_of(config.consistency)),
@@ -82,6 +88,17 @@ std::string Workload::batch_body() {
   return out.append("]}");
 }
 
+void Workload::append_request_id(std::string* headers) {
+  if (!config_.request_ids) return;
+  constexpr char kHex[] = "0123456789abcdef";
+  headers->append("Idempotency-Key: \"");
+  for (int words = 0; words < 2; ++words) {
+    uint64_t word = ids_();
+    for (int i = 0; i < 16; ++i, word >>= 4) headers->push_back(kHex[word & 15]);
+  }
+  headers->append("\"\r\n");
+}
+
 void Workload::next(const std::string& host, Request* out) {
   out->operation = choose_operation();
   out->body = {};
@@ -103,8 +120,10 @@ void Workload::next(const std::string& host, Request* out) {
       out->body = choose_value();
       begin("PUT");
       out->head.append("/").append(key);
-      end("Content-Type: application/octet-stream\r\nContent-Length: " +
-          std::to_string(out->body.size()) + "\r\n");
+      std::string headers = "Content-Type: application/octet-stream\r\nContent-Length: " +
+                            std::to_string(out->body.size()) + "\r\n";
+      append_request_id(&headers);
+      end(headers);
       break;
     }
     case Operation::kGet:
@@ -113,11 +132,14 @@ void Workload::next(const std::string& host, Request* out) {
       if (!read_query_.empty()) out->head.append("?").append(read_query_);
       end("Accept: application/octet-stream\r\n");
       break;
-    case Operation::kDelete:
+    case Operation::kDelete: {
       begin("DELETE");
       out->head.append("/").append(key);
-      end("");
+      std::string headers;
+      append_request_id(&headers);
+      end(headers);
       break;
+    }
     case Operation::kList:
       begin("GET");
       out->head.append("?start=").append(key);

@@ -30,9 +30,12 @@ class Workload {
   Operation choose_operation();
   std::string_view choose_value();
   std::string batch_body();
+  // The header that makes a write one that takes effect once, if the test is to have it.
+  void append_request_id(std::string* headers);
 
   const Config config_;
   Random random_;
+  std::mt19937_64 ids_;  // not from the seed: a further test must not repeat the requests of this
   KeyChooser chooser_;
   std::string encoded_prefix_, read_query_;
   std::string value_;

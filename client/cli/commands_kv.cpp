@@ -67,7 +67,7 @@ client::Result<client::PutResult> put_with_progress(const Options& options,
     progress.update(offset + count);
     return count;
   };
-  return client.put(options.key, watched, options.condition, options.lifetime);
+  return client.put(options.key, watched, options.condition, options.lifetime, options.request_id);
 }
 
 int delete_range(const Options& options, client::Client& client, Io& io) {
@@ -111,6 +111,7 @@ int run_put(const Options& options, client::Client& client, Io& io) {
     Json document = Json::object();
     add_key(document, options.key);
     document["revision"] = result->revision;
+    if (result->info.replayed) document["replayed"] = true;
     print_json(document, io.out);
   } else {
     io.out << "OK revision " << result->revision << '\n';
@@ -170,7 +171,7 @@ int run_list(const Options& options, client::Client& client, Io& io) {
 
 int run_delete(const Options& options, client::Client& client, Io& io) {
   if (options.all || !options.prefix.empty()) return delete_range(options, client, io);
-  const auto result = client.del(options.key, options.condition);
+  const auto result = client.del(options.key, options.condition, options.request_id);
   if (!result) return fail(options, io, result.error());
   if (result->deleted == 0) {
     return fail(options, io, {client::ErrorKind::kNotFound, "not_found", "no such key", 200});
@@ -180,6 +181,7 @@ int run_delete(const Options& options, client::Client& client, Io& io) {
     add_key(document, options.key);
     document["deleted"] = result->deleted;
     document["revision"] = result->info.revision;
+    if (result->info.replayed) document["replayed"] = true;
     print_json(document, io.out);
   } else {
     io.out << "OK revision " << result->info.revision << '\n';

@@ -62,6 +62,17 @@ void add_if_revision(CLI::App& app, Parsed& parsed) {
       ->type_name("N");
 }
 
+void add_request_id(CLI::App& app, Parsed& parsed) {
+  CLI::Option* id =
+      app.add_option("--request-id", parsed.options.request_id,
+                     "The write takes effect once, however often it is sent with this id; 1 to 128 "
+                     "characters of visible ASCII; a random one if absent")
+          ->type_name("ID");
+  app.add_flag("!--no-request-id", parsed.options.request_ids,
+               "Send no id: a write whose answer is lost is not sent again")
+      ->excludes(id);
+}
+
 void add_key(CLI::App& app, Parsed& parsed) {
   app.add_option("KEY", parsed.options.key, "The key")->required()->type_name("");
 }
@@ -78,6 +89,7 @@ void add_key_commands(CLI::App& app, Parsed& parsed) {
   add_if_revision(put, parsed);
   put.add_flag("--if-absent", options.condition.absent, "Only if the key does not exist");
   add_lifetime(put, parsed);
+  add_request_id(put, parsed);
 
   CLI::App& get = add_command(app, parsed, Command::kGet, "get", "Print the value of a key");
   add_key(get, parsed);
@@ -102,6 +114,7 @@ void add_key_commands(CLI::App& app, Parsed& parsed) {
       del.add_option("--prefix", options.prefix, "Every key that begins so, piece by piece");
   del.add_flag("--all", options.all, "Every key there is, piece by piece");
   add_if_revision(del, parsed);
+  add_request_id(del, parsed);
 
   CLI::App& txn = add_command(app, parsed, Command::kTxn, "txn",
                               "Run a transaction: compares, and one of two lists of operations");

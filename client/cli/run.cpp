@@ -2,6 +2,7 @@
 #include "display.hpp"
 #include "exit_code.hpp"
 #include "json_out.hpp"
+#include "lib/request_id.hpp"
 
 namespace kvstore::cli {
 namespace {
@@ -59,13 +60,19 @@ int dispatch(const Options& options, client::Client& client, Io& io) {
 }  // namespace
 
 int fail(const Options& options, Io& io, const client::Error& error) {
+  const bool unknown_id =
+      error.kind == client::ErrorKind::kUnknownOutcome && !options.request_id.empty();
   if (options.format == Format::kJson) {
     Json document = {{"code", error.code}, {"message", error.message}};
     if (error.http_status != 0) document["http_status"] = error.http_status;
     if (error.current_revision != 0) document["current_revision"] = error.current_revision;
+    if (unknown_id) document["request_id"] = options.request_id;
     print_json({{"error", std::move(document)}}, io.out);
   }
   io.err << "kvstore-client: " << escape(options.title()) << ": " << escape(error.message) << '\n';
+  if (unknown_id) {
+    io.err << "To be sure, run it again with --request-id " << escape(options.request_id) << '\n';
+  }
   return exit_code(error.kind);
 }
 
@@ -86,10 +93,15 @@ int print_json_text(const Options& options, Io& io, const std::string& text) {
 int run(int argc, const char* const* argv, Io& io) {
   auto parsed = parse_options(argc, argv, io.out, io.err);
   if (const int* code = std::get_if<int>(&parsed)) return *code;
-  const Options& options = std::get<Options>(parsed);
+  Options& options = std::get<Options>(parsed);
+  const bool is_write = options.command == Command::kPut || options.command == Command::kDelete;
+  if (is_write && options.request_ids && options.request_id.empty()) {
+    options.request_id = client::random_request_id();
+  }
   client::ClientOptions client_options;
   client_options.servers = options.servers;
   client_options.timeout = options.timeout;
+  client_options.request_ids = options.request_ids;
   auto client = client::Client::create(client_options);
   if (!client) return fail(options, io, client.error());
   const int code = dispatch(options, *client, io);

@@ -80,6 +80,7 @@ AnswerInfo read_info(const HttpResponse& response, const Endpoint& endpoint) {
   info.server = endpoint.url();
   info.node = response.header("X-Kvstore-Node");
   info.revision = parse_number(response.header("X-Kvstore-Revision"));
+  info.replayed = response.header("Idempotency-Replayed") == "true";
   return info;
 }
 

@@ -14,6 +14,7 @@ constexpr milliseconds kConnectLimit{2000};
 constexpr milliseconds kBackoffFirst{50};
 constexpr milliseconds kBackoffLast{500};
 constexpr uint64_t kBytesPerSecond = uint64_t{4} << 20;
+constexpr uint64_t kLargeBytes = uint64_t{1} << 20;
 
 std::string join(const std::vector<std::pair<std::string, std::string>>& notes) {
   std::string out;
@@ -28,6 +29,11 @@ std::string with_server_timeout(const std::string& target, Clock::duration limit
   const auto wait = std::chrono::duration_cast<milliseconds>(limit * 9 / 10).count();
   const char separator = target.find('?') == std::string::npos ? '?' : '&';
   return target + separator + "timeout=" + std::to_string(std::max<int64_t>(wait, 1)) + "ms";
+}
+
+// The state machine's own answers, as opposed to those of a server that did not get that far.
+bool is_judgement(const Error& error) {
+  return error.kind == ErrorKind::kConditionFailed || error.code == "idempotency_mismatch";
 }
 
 }  // namespace
@@ -67,6 +73,8 @@ Result<Answer> Caller::run(const Call& call) {
   if (result || !progress.unknown || result.error().kind == ErrorKind::kUnknownOutcome) {
     return result;
   }
+  // Under an id the cluster's judgement of one attempt is that of all of them.
+  if (call.has_request_id && is_judgement(result.error())) return result;
   // The repetition failed, but the first attempt may have had its effect all the same.
   Error error = *progress.unknown;
   error.message += "; repeated: " + result.error().message;
@@ -106,11 +114,14 @@ Caller::Step Caller::attempt(const Call& call, Progress& progress) {
     progress.notes.emplace_back(connection.endpoint().url(), "not asked, no time left");
     return Step::kNextServer;
   }
-  // One silent server must not use up the time of the others.  A write waits for its answer
-  // instead, because a lost answer leaves its outcome open.
+  // One silent server must not use up the time of the others.  A write without an id waits for its
+  // answer instead, because a lost answer leaves its outcome open; so does a large one, which would
+  // have to be sent again.
   const auto share = (progress.deadline - now) / static_cast<int64_t>(progress.servers_left);
   const Deadline connect_deadline = now + std::min<Clock::duration>(share, kConnectLimit);
-  const bool patient = (call.is_write && !repeat_unknown_writes_) || progress.servers_left == 1;
+  const bool large = call.request.body != nullptr && call.request.body->bytes > kLargeBytes;
+  const bool patient =
+      (call.is_write && (large || !repeats_unknown(call))) || progress.servers_left == 1;
   const Deadline deadline = patient ? progress.deadline : now + share;
   HttpRequest request = call.request;
   request.target = with_server_timeout(request.target, deadline - now);
@@ -164,7 +175,7 @@ Caller::Step Caller::judge_loss(const Call& call, const Exchange& exchange, Prog
                            : exchange.end == ExchangeEnd::kTimedOut ? "timeout"
                                                                     : "connection_lost",
                            "outcome unknown: " + url + ": " + why + " after the request was sent"};
-  if (repeat_unknown_writes_) return Step::kNextServer;
+  if (repeats_unknown(call)) return Step::kNextServer;
   progress.result = *progress.unknown;
   return Step::kFinished;
 }
@@ -175,7 +186,7 @@ Caller::Step Caller::judge_refusal(const Call& call, const HttpResponse& respons
   Refusal refusal = read_refusal(response, call.is_write);
   const bool unknown = refusal.error.kind == ErrorKind::kUnknownOutcome;
   if (unknown) progress.unknown = refusal.error;
-  const bool repeat = refusal.retryable || (unknown && repeat_unknown_writes_);
+  const bool repeat = refusal.retryable || (unknown && repeats_unknown(call));
   if (!repeat && !refusal.follow) {
     progress.result = std::move(refusal.error);
     return Step::kFinished;

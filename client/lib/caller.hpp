@@ -18,6 +18,7 @@ namespace kvstore::client {
 struct Call {
   HttpRequest request;
   bool is_write = false;
+  bool has_request_id = false;  // of a write: however often it is sent, it takes effect once
   int accepted_status = 0;  // an answer beyond 2xx that is none the less a success (503 of health)
 };
 
@@ -45,6 +46,9 @@ class Caller {
   Step judge_loss(const Call& call, const Exchange& exchange, Progress& progress);
   Step judge_refusal(const Call& call, const HttpResponse& response, Progress& progress);
   bool wait_for_next_round(Progress& progress) const;
+  bool repeats_unknown(const Call& call) const {
+    return call.has_request_id || repeat_unknown_writes_;
+  }
   bool is_cancelled() const { return limits_.cancel && limits_.cancel->is_cancelled(); }
   Error give_up(const Call& call, const Progress& progress) const;
   size_t find_or_add(const Endpoint& endpoint);

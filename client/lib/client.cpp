@@ -5,6 +5,7 @@
 
 #include "client_impl.hpp"
 #include "codec.hpp"
+#include "request_id.hpp"
 #include "text.hpp"
 
 namespace kvstore::client {
@@ -99,7 +100,8 @@ void Client::limit_calls(CallLimits limits) {
 }
 
 Result<PutResult> Client::put(std::string_view key, const ValueSource& value,
-                              const Condition& condition, const Lifetime& lifetime) {
+                              const Condition& condition, const Lifetime& lifetime,
+                              std::string_view request_id) {
   if (key.empty()) return invalid_argument("the key is empty");
   if (lifetime.lease != 0 && lifetime.ttl.count() != 0) {
     return invalid_argument("a key has either a lease or a TTL");
@@ -107,6 +109,7 @@ Result<PutResult> Client::put(std::string_view key, const ValueSource& value,
   Call call = write_call("PUT", with_query(key_target(key), lifetime_query(lifetime)));
   call.request.headers.emplace_back("Content-Type", "application/octet-stream");
   add_condition(condition, call.request.headers);
+  if (auto error = impl_->identify(&call, request_id)) return *error;
   call.request.body = &value;
   auto answer = impl_->run(call);
   if (!answer) return answer.error();
@@ -114,8 +117,9 @@ Result<PutResult> Client::put(std::string_view key, const ValueSource& value,
 }
 
 Result<PutResult> Client::put(std::string_view key, std::string_view value,
-                              const Condition& condition, const Lifetime& lifetime) {
-  return put(key, ValueSource::of(value), condition, lifetime);
+                              const Condition& condition, const Lifetime& lifetime,
+                              std::string_view request_id) {
+  return put(key, ValueSource::of(value), condition, lifetime, request_id);
 }
 
 Result<GetResult> Client::get(std::string_view key, const ReadOptions& options) {
@@ -145,10 +149,12 @@ Result<GetResult> Client::get(std::string_view key, const ReadOptions& options,
   return result;
 }
 
-Result<DeleteResult> Client::del(std::string_view key, const Condition& condition) {
+Result<DeleteResult> Client::del(std::string_view key, const Condition& condition,
+                                 std::string_view request_id) {
   if (key.empty()) return invalid_argument("the key is empty");
   Call call = write_call("DELETE", key_target(key));
   add_condition(condition, call.request.headers);
+  if (auto error = impl_->identify(&call, request_id)) return *error;
   auto answer = impl_->run(call);
   if (!answer) return answer.error();
   const auto document = parse_object(answer->response.body);

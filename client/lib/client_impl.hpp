@@ -10,6 +10,7 @@
 
 #include "caller.hpp"
 #include "json.hpp"
+#include "request_id.hpp"
 #include "watcher.hpp"
 
 namespace kvstore::client {
@@ -43,7 +44,10 @@ inline Call write_call(std::string method, std::string target) {
 class Client::Impl {
  public:
   Impl(std::vector<Endpoint> servers, const ClientOptions& options)
-      : servers_(servers), timeout_(options.timeout), caller_(std::move(servers), options) {}
+      : servers_(servers),
+        timeout_(options.timeout),
+        caller_(std::move(servers), options),
+        request_ids_(options.request_ids) {}
 
   void set_limits(CallLimits limits) {
     limits_ = limits;
@@ -55,6 +59,20 @@ class Client::Impl {
   }
 
   Caller& caller() { return caller_; }
+
+  // Makes the call one that takes effect once; an error for an id that no header can carry.
+  std::optional<Error> identify(Call* call, std::string_view request_id) const {
+    if (request_id.empty() && !request_ids_) return std::nullopt;
+    std::string id = request_id.empty() ? random_request_id() : std::string(request_id);
+    if (!is_request_id(id)) {
+      return invalid_argument("the request id is not 1 to 128 characters of visible ASCII");
+    }
+    // In quotes, so that every character stands for itself.
+    call->request.headers.emplace_back("Idempotency-Key", quoted_string(id));
+    call->has_request_id = true;
+    return std::nullopt;
+  }
+
   Result<Answer> run(const Call& call) { return caller_.run(call); }
 
   Result<Answer> run_json(Call call, const Json& document) {
@@ -74,6 +92,7 @@ class Client::Impl {
   const std::chrono::milliseconds timeout_;
   CallLimits limits_;
   Caller caller_;
+  bool request_ids_;
 };
 
 }  // namespace kvstore::client

@@ -56,6 +56,10 @@ enum class Mutation {
   kLeaseClockGoesOn,        // a new leader counts from when it saw the grant
   kKeepAliveUnconfirmed,    // a keep-alive is answered without a read round
   kKeepAliveAfterEnd,       // a keep-alive is answered though the expiry is on its way
+  // idempotent requests
+  kFingerprintIgnored,  // another request under a known id gets the answer to the first
+  kRequestsForgotten,   // answers are only known to the batch that they were made in
+  kSnapshotNoRequests,  // a snapshot is installed without the answers to requests
   kCount,
 };
 

@@ -21,7 +21,8 @@ enum : uint8_t {
   kCheckpoint = 5,
   kCompact = 6,
   kLeaseGrant = 7,
-  kLeaseEnd = 8
+  kLeaseEnd = 8,
+  kRequestTxn = 13  // with a request id
 };
 
 constexpr uint32_t kKnownFlags = kOpPrev | kOpKeysOnly | kOpCountOnly | kOpReverse;
@@ -60,7 +61,8 @@ void put_ops(Encoder& e, const std::vector<Op>& ops) {
 struct Writer {
   Encoder& e;
   void operator()(const Txn& txn) {
-    e.u8(kTxn);
+    e.u8(txn.request ? kRequestTxn : kTxn);
+    if (txn.request) put_request(*txn.request);
     e.varint(txn.compares.size());
     for (const Compare& c : txn.compares) {
       e.u8(static_cast<uint8_t>(c.target));
@@ -71,6 +73,12 @@ struct Writer {
     }
     put_ops(e, txn.then_ops);
     put_ops(e, txn.else_ops);
+  }
+  void put_request(const RequestId& request) {
+    e.bytes(request.principal);
+    e.bytes(request.id);
+    e.u64(request.fingerprint.low);
+    e.u64(request.fingerprint.high);
   }
   void operator()(const UploadPart& part) {
     e.u8(kUploadPart);
@@ -112,6 +120,14 @@ class Reader {
  public:
   explicit Reader(Decoder* in) : in_(*in) {}
 
+  RequestId request() {
+    RequestId request;
+    request.principal = in_.bytes();
+    request.id = in_.bytes();
+    request.fingerprint.low = in_.u64();
+    request.fingerprint.high = in_.u64();
+    return request;
+  }
   Txn txn() {
     Txn txn;
     uint64_t compares = in_.count(kCompareBytesMin);
@@ -193,6 +209,13 @@ std::string encode_command(const Command& command) {
   return out;
 }
 
+std::string encode_txn(const Txn& txn) {
+  std::string out;
+  Encoder e(&out);
+  Writer{e}(txn);
+  return out;
+}
+
 void stamp_time(std::string* encoded, uint64_t leader_time_ms) {
   KVS_ASSERT(encoded->size() > kTimeOffset + sizeof leader_time_ms);
   std::memcpy(encoded->data() + kTimeOffset, &leader_time_ms, sizeof leader_time_ms);
@@ -218,6 +241,13 @@ Result<DecodedCommand> decode_command(Bytes bytes) {
     case kTxn:
       out.command = reader.txn();
       break;
+    case kRequestTxn: {
+      RequestId request = reader.request();
+      Txn txn = reader.txn();
+      txn.request = std::move(request);
+      out.command = std::move(txn);
+      break;
+    }
     case kUploadPart: {
       UploadPart& part = out.command.emplace<UploadPart>();
       part.upload_id = d.u64();

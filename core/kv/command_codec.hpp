@@ -10,6 +10,8 @@ namespace kvstore::kv {
 
 // Layout: format u8, leader_time_ms u64, kind u8, payload.  The time is zero until stamp_time().
 std::string encode_command(const Command& command);
+// From the kind on: what does not change when the command is proposed again.
+std::string encode_txn(const Txn& txn);
 // Sets the leader's time in an encoded command, before it is proposed.
 void stamp_time(std::string* encoded, uint64_t leader_time_ms);
 

@@ -12,6 +12,7 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr size_t kOpResultBytesMin = 5;
 constexpr size_t kItemBytesMin = 7;
+enum : uint8_t { kSucceeded = 1, kReplayed = 2, kShortened = 4, kFlags = 7 };
 // Elements that memory is taken for before they were read.
 constexpr uint64_t kReserveMax = 256;
 // Marks an item's own TTL in the place of its lease.
@@ -76,7 +77,9 @@ std::string encode_result(const CommandResult& result) {
   e.u32(static_cast<uint32_t>(result.code));
   e.bytes(result.message);
   e.varint(result.revision);
-  e.u8(result.succeeded ? 1 : 0);
+  e.u8(static_cast<uint8_t>((result.succeeded ? kSucceeded : 0) |
+                            (result.replayed ? kReplayed : 0) |
+                            (result.shortened ? kShortened : 0)));
   e.varint(result.ops.size());
   for (const OpResult& op : result.ops) {
     e.u8(static_cast<uint8_t>(op.kind));
@@ -102,7 +105,11 @@ Result<CommandResult> decode_result(Bytes bytes) {
     return Status(Code::kCorrupt, fmt::format("command result: code {} is unknown", number));
   result.message = d.bytes();
   result.revision = d.varint();
-  result.succeeded = take_bool(d);
+  const uint8_t flags = d.u8();
+  if ((flags & ~kFlags) != 0) d.fail();
+  result.succeeded = (flags & kSucceeded) != 0;
+  result.replayed = (flags & kReplayed) != 0;
+  result.shortened = (flags & kShortened) != 0;
   uint64_t ops = d.count(kOpResultBytesMin);
   result.ops.reserve(std::min(ops, kReserveMax));
   for (uint64_t i = 0; i < ops && d.ok(); i++) result.ops.push_back(take_op(d));

@@ -10,6 +10,7 @@
 #include "kv/compactor.hpp"
 #include "kv/lease_ender.hpp"
 #include "kv/leases.hpp"
+#include "kv/requests.hpp"
 #include "kv/txn_executor.hpp"
 #include "kv/uploads.hpp"
 
@@ -36,12 +37,13 @@ Result<MachineRecord> load_machine(View& view) {
 }  // namespace
 
 struct StateMachine::Impl {
-  explicit Impl(Store* opened)
+  Impl(Store* opened, const RequestLimits& limits)
       : store(opened),
         batch(opened),
         txns(&batch, &uploads, &leases),
         compactor(&batch, &uploads),
-        lease_ender(&batch, &leases, &txns) {}
+        lease_ender(&batch, &leases, &txns),
+        requests(opened, limits) {}
 
   Status load();
   Status apply(std::span<const LogEntry> entries, std::vector<CommandResult>* results);
@@ -50,6 +52,7 @@ struct StateMachine::Impl {
   Status decode(std::span<const LogEntry> entries);
   Status plan();
   Status look_up_parts();
+  Status run_txn(const Txn& txn, size_t first_slot, CommandResult* result);
   Status apply_command(size_t i, uint64_t index, CommandResult* result);
   Status apply_all(std::span<const LogEntry> entries, std::vector<CommandResult>* results);
 
@@ -67,6 +70,7 @@ struct StateMachine::Impl {
   TxnExecutor txns;
   Compactor compactor;
   LeaseEnder lease_ender;
+  Requests requests;
   std::vector<Planned> planned;
   std::vector<uint32_t> slots;
   std::vector<uint64_t> lookups;
@@ -82,6 +86,7 @@ Status StateMachine::Impl::load() {
   if (!machine) return machine.status();
   if (Status s = uploads.load(**view); !s) return s;
   if (Status s = leases.load(**view); !s) return s;
+  if (Status s = requests.load(**view); !s) return s;
   batch.load(*applied, *machine);
   failed = Status();
   return Status();
@@ -118,6 +123,7 @@ Status StateMachine::Impl::plan() {
   batch.begin();
   uploads.begin_batch();
   lease_ender.begin_batch();
+  requests.begin_batch();
   slots.clear();
   lookups.clear();
   for (Planned& p : planned) {
@@ -125,11 +131,13 @@ Status StateMachine::Impl::plan() {
     if (auto* txn = std::get_if<Txn>(&p.decoded.command)) {
       p.first_slot = slots.size();
       TxnExecutor::plan(*txn, &batch, &slots);
+      if (txn->request) requests.name(*txn->request);
     } else if (auto* part = std::get_if<UploadPart>(&p.decoded.command)) {
       if (uploads.needs_lookup(*part)) lookups.push_back(part->upload_id);
     }
   }
   if (Status s = batch.fetch(); !s) return s;
+  if (Status s = requests.fetch(); !s) return s;
   return look_up_parts();
 }
 
@@ -143,14 +151,26 @@ Status StateMachine::Impl::look_up_parts() {
   });
 }
 
+Status StateMachine::Impl::run_txn(const Txn& txn, size_t first_slot, CommandResult* result) {
+  if (txn.request) {
+    auto answered = requests.answer(txn, result);
+    if (!answered) return answered.status();
+    if (*answered) {
+      txns.drop_uploads(txn);
+      return Status();
+    }
+  }
+  return txns.run(txn, slots.data() + first_slot, result);
+}
+
 Status StateMachine::Impl::apply_command(size_t i, uint64_t index, CommandResult* result) {
   Planned& p = planned[i];
   MachineRecord& machine = batch.machine();
   uint64_t now_ms = std::max(machine.newest_time_ms, p.decoded.leader_time_ms);
   Command& command = p.decoded.command;
-  if (auto* txn = std::get_if<Txn>(&command)) {
-    Status s = txns.run(*txn, slots.data() + p.first_slot, result);
-    if (!s) return s;
+  auto* txn = std::get_if<Txn>(&command);
+  if (txn != nullptr) {
+    if (Status s = run_txn(*txn, p.first_slot, result); !s) return s;
   } else if (auto* part = std::get_if<UploadPart>(&command)) {
     Status s = uploads.add_part(part, now_ms, &batch.ops());
     result->code = s.code();
@@ -171,6 +191,11 @@ Status StateMachine::Impl::apply_command(size_t i, uint64_t index, CommandResult
     static_assert(std::variant_size_v<Command> == 8);  // Checkpoint: nothing to do
   }
   machine.newest_time_ms = now_ms;
+  // At the end: what comes before may have written a flush of its own.
+  const bool keep =
+      txn != nullptr && txn->request && result->code == Code::kOk && !result->replayed;
+  if (Status s = requests.remove_old(now_ms, keep ? 1 : 0, &batch.ops()); !s) return s;
+  if (keep) requests.keep(*txn, *result, now_ms, &batch.ops());
   return Status();
 }
 
@@ -187,7 +212,7 @@ Status StateMachine::Impl::apply_all(std::span<const LogEntry> entries,
     } else if (entries[i].kind == LogEntry::Kind::kConfiguration) {
       batch.set_configuration(entries[i].data);
     }
-    result.revision = batch.machine().revision;
+    if (!result.replayed) result.revision = batch.machine().revision;
     batch.complete(entries[i].term, entries[i].index);
     if (batch.pending_bytes() < kPendingBytesMax) continue;
     if (Status s = batch.flush(); !s) return s;
@@ -207,12 +232,14 @@ Status StateMachine::Impl::apply(std::span<const LogEntry> entries,
   return failed;
 }
 
-StateMachine::StateMachine(Store* store) : impl_(std::make_unique<Impl>(store)) {}
+StateMachine::StateMachine(Store* store, const RequestLimits& requests)
+    : impl_(std::make_unique<Impl>(store, requests)) {}
 
 StateMachine::~StateMachine() = default;
 
-Result<std::unique_ptr<StateMachine>> StateMachine::open(Store* store) {
-  std::unique_ptr<StateMachine> machine(new StateMachine(store));
+Result<std::unique_ptr<StateMachine>> StateMachine::open(Store* store,
+                                                         const RequestLimits& requests) {
+  std::unique_ptr<StateMachine> machine(new StateMachine(store, requests));
   if (Status s = machine->reload(); !s) return s;
   return machine;
 }
@@ -241,6 +268,7 @@ void StateMachine::publish() {
   history_bytes_.store(machine.history_bytes, std::memory_order_release);
   open_uploads_.store(impl_->uploads.count(), std::memory_order_release);
   oldest_upload_ms_.store(impl_->uploads.oldest_ms(), std::memory_order_release);
+  request_records_.store(impl_->requests.count(), std::memory_order_release);
   revision_.store(machine.revision, std::memory_order_release);
   applied_index_.store(impl_->batch.completed_index(), std::memory_order_release);
 }

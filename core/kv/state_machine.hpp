@@ -31,7 +31,8 @@ class StateMachine {
  public:
   // Reads what it keeps in memory (revision, newest leader time, open uploads) from the store's
   // newest state.
-  static Result<std::unique_ptr<StateMachine>> open(Store* store);
+  static Result<std::unique_ptr<StateMachine>> open(Store* store,
+                                                    const RequestLimits& requests = {});
 
   // Applies entries that follow applied() without a gap.  Results has one element per entry, also
   // for those that are no commands.  An error means the store failed or an entry is not understood
@@ -63,12 +64,14 @@ class StateMachine {
   // is due.
   uint64_t open_uploads() const { return open_uploads_.load(std::memory_order_acquire); }
   uint64_t oldest_upload_ms() const { return oldest_upload_ms_.load(std::memory_order_acquire); }
+  // Answers kept for repetitions of their requests.
+  uint64_t request_records() const { return request_records_.load(std::memory_order_acquire); }
 
   ~StateMachine();
 
  private:
   struct Impl;
-  explicit StateMachine(Store* store);
+  StateMachine(Store* store, const RequestLimits& requests);
   void publish();
 
   std::unique_ptr<Impl> impl_;
@@ -80,6 +83,7 @@ class StateMachine {
   std::atomic<uint64_t> history_bytes_{0};
   std::atomic<uint64_t> open_uploads_{0};
   std::atomic<uint64_t> oldest_upload_ms_{0};
+  std::atomic<uint64_t> request_records_{0};
 };
 
 }  // namespace kvstore::kv

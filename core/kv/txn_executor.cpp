@@ -56,13 +56,17 @@ Status TxnExecutor::run(const Txn& txn, const uint32_t* slots, CommandResult* re
   }
   batch_.drop_loaded();
   // Whatever uploads it named and did not use are of no use to anybody any more.
+  drop_uploads(txn);
+  result->revision = batch_.machine().revision;
+  return Status();
+}
+
+void TxnExecutor::drop_uploads(const Txn& txn) {
   for (const std::vector<Op>* ops : {&txn.then_ops, &txn.else_ops}) {
     for (const Op& op : *ops) {
       if (op.upload_id != 0) uploads_.remove(op.upload_id, &batch_.ops());
     }
   }
-  result->revision = batch_.machine().revision;
-  return Status();
 }
 
 void TxnExecutor::begin(const Txn& txn) {

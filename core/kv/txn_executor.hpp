@@ -30,6 +30,9 @@ class TxnExecutor {
   // slots: what plan() appended for this transaction.  An error means that the store failed; all
   // else is told by the result.
   Status run(const Txn& txn, const uint32_t* slots, CommandResult* result);
+  // Instead of run(), when the transaction is not to be executed: removes the uploads that it
+  // names.
+  void drop_uploads(const Txn& txn);
 
  private:
   static constexpr uint32_t kNoSlot = Batch::kNoSlot;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -113,11 +114,40 @@ struct Op {
 // without effect.
 inline constexpr uint64_t kResultBytesMax = 4 << 20;
 
+// 128 bits of XXH3 (fingerprint.hpp).
+struct Fingerprint {
+  uint64_t low = 0;
+  uint64_t high = 0;
+  bool operator==(const Fingerprint&) const = default;
+};
+
+inline constexpr uint64_t kRequestIdBytesMax = 128;
+inline constexpr uint64_t kPrincipalBytesMax = 256;
+// What is kept of a result for repetitions of its request, encoded; see requests.hpp.
+inline constexpr uint64_t kRequestResultBytesMax = 4 << 10;
+
+// How a repetition of a transaction is recognised: the same id of the same principal takes effect
+// once.
+struct RequestId {
+  std::string principal;    // at most kPrincipalBytesMax; empty: anonymous
+  std::string id;           // 1..kRequestIdBytesMax
+  Fingerprint fingerprint;  // of what is asked, so that another request under the id is noticed
+  bool operator==(const RequestId&) const = default;
+};
+
+// Which answers to earlier requests are kept.  Part of what the state machine does: all nodes must
+// have the same, so only tests use others.
+struct RequestLimits {
+  uint64_t records_max = 100'000;               // 2 or more; beyond it the oldest goes
+  uint64_t keep_ms = uint64_t{24} * 3'600'000;  // by the time of the log's entries
+};
+
 // Atomic: when every compare holds then_ops, otherwise else_ops; one revision for all changes.
 struct Txn {
   std::vector<Compare> compares;
   std::vector<Op> then_ops;
   std::vector<Op> else_ops;
+  std::optional<RequestId> request = std::nullopt;
   bool operator==(const Txn&) const = default;
 };
 
@@ -210,6 +240,8 @@ struct CommandResult {
   std::string message;
   uint64_t revision = 0;   // the store's after this command
   bool succeeded = false;  // txn: the then-branch ran
+  bool replayed = false;   // the result, also its revision, is that of an earlier execution
+  bool shortened = false;  // replayed, without values or items, which were too large to be kept
   std::vector<OpResult> ops;
   bool operator==(const CommandResult&) const = default;
 };

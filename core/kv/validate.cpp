@@ -62,6 +62,15 @@ Status check_branch(const std::vector<Op>& ops, const char* name) {
   return Status();
 }
 
+Status check_request(const RequestId& request) {
+  if (request.id.empty() || request.id.size() > kRequestIdBytesMax)
+    return invalid(fmt::format("the request id has {} bytes, not 1..{}", request.id.size(),
+                               kRequestIdBytesMax));
+  if (request.principal.size() > kPrincipalBytesMax)
+    return invalid(fmt::format("the principal has more than {} bytes", kPrincipalBytesMax));
+  return Status();
+}
+
 Status check_uploads(const Txn& txn) {
   std::vector<uint64_t> ids;
   for (const std::vector<Op>* ops : {&txn.then_ops, &txn.else_ops}) {
@@ -93,6 +102,9 @@ Status validate_ttl(uint64_t ttl_ms) {
 }
 
 Status validate_txn(const Txn& txn) {
+  if (txn.request) {
+    if (Status s = check_request(*txn.request); !s) return s;
+  }
   for (size_t i = 0; i < txn.compares.size(); i++) {
     if (Status s = validate_range(txn.compares[i].range); !s)
       return invalid(fmt::format("compares[{}]: {}", i, s.message()));

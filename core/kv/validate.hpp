@@ -13,7 +13,8 @@ namespace kvstore::kv {
 // A put names a single key and has either an inline value of at most kPartBytes or an upload, and
 // at most one of a lease and a ttl.
 // Within one branch a key is put at most once; within the transaction an upload is named at most
-// once.  Flags are those that the kind of operation knows.
+// once.  Flags are those that the kind of operation knows.  A request id and its principal have
+// the bounds of RequestId.
 Status validate_txn(const Txn& txn);
 
 // INVALID, naming the limits, unless it is kTtlMsMin..kTtlMsMax.

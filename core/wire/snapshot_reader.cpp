@@ -121,6 +121,11 @@ Status SnapshotReader::take_chunk(Bytes body) {
   any_ = true;
   last_space_ = pairs.back().space;
   last_key_.assign(pairs.back().key);
+  if (KVS_MUTATED(kSnapshotNoRequests)) {
+    std::erase_if(pairs, [](const SnapshotPair& pair) {
+      return pair.space == kv::kSpaceSystem && pair.key.starts_with("request");
+    });
+  }
   return sink_(pairs);
 }
 

@@ -135,6 +135,19 @@ void append_error(const ApiError& error, std::string* out) {
   out->push_back('}');
 }
 
+ApiError error_from_txn(const kvs_result& result, bool has_request_id) {
+  ApiError error = error_from_result(result);
+  if (!has_request_id) return error;
+  if (result.status == KVS_E_CONFLICT) {
+    ApiError mismatch(422, "idempotency_mismatch", error.what());
+    mismatch.revision = error.revision;
+    mismatch.term = error.term;
+    return mismatch;
+  }
+  if (error.committed_unknown) error.retryable = true;
+  return error;
+}
+
 Response error_response(const ApiError& error) {
   Response response;
   response.status = error.http_status;

@@ -40,6 +40,9 @@ ApiError too_large(std::string_view what, uint64_t limit_bytes, std::string_view
 // What the engine said, with the status and the code of the README's table.
 ApiError error_from_status(kvs_status status, std::string_view message);
 ApiError error_from_result(const kvs_result& result);
+// Of a transaction, with a request id or without: under an id what may have been done may be sent
+// again, and CONFLICT says that the id was used for another request.
+ApiError error_from_txn(const kvs_result& result, bool has_request_id);
 
 // "not_found", "busy", ...: the code when nothing more exact is known.
 std::string_view status_name(kvs_status status);

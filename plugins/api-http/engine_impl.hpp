@@ -63,8 +63,14 @@ struct Engine::Completion {
 
 template <typename Fn>
 void Engine::txn(const ExchangePtr& exchange, const kvs_call& call, const kvs_txn& txn, Fn fn) {
-  Completion<Fn, false>::start_or_answer(
-      shared_from_this(), exchange, std::move(fn), [&](kvs_done done, void* user, kvs_error* err) {
+  auto checked = [fn = std::move(fn),
+                  has_id = call.request_id.len != 0](const kvs_result& result) mutable {
+    if (result.status != KVS_OK) throw error_from_txn(result, has_id);
+    fn(result);
+  };
+  Completion<decltype(checked), true>::start_or_answer(
+      shared_from_this(), exchange, std::move(checked),
+      [&](kvs_done done, void* user, kvs_error* err) {
         return table_->txn(table_->ctx, &call, &txn, done, user, err);
       });
 }

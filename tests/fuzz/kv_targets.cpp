@@ -79,8 +79,15 @@ kv::Txn put_under(uint64_t lease, uint64_t ttl_ms) {
   return txn;
 }
 
+kv::Txn identified_put(const std::string& value) {
+  kv::Txn txn = put_of("once", value);
+  txn.request = kv::RequestId{"me", "id", {1, 2}};
+  return txn;
+}
+
 std::vector<kv::Command> sample_commands() {
   return {put_of("a", "1"),
+          identified_put("x"),
           put_of("c", "2"),
           sample_txn(),
           kv::UploadPart{77, 0, "part"},
@@ -118,6 +125,9 @@ void seed_result(Seeds* out) {
   out->push_back(kv::encode_result(result));
   result.code = Code::kInvalid;
   result.message = "operation 1: the key is empty";
+  out->push_back(kv::encode_result(result));
+  result = {};
+  result.replayed = result.shortened = true;
   out->push_back(kv::encode_result(result));
 }
 
@@ -162,6 +172,7 @@ void run_apply(Bytes input) {
   KVS_ASSERT((*reopened)->revision() == single.machine->revision());
   KVS_ASSERT((*reopened)->open_uploads() == single.machine->open_uploads());
   KVS_ASSERT((*reopened)->newest_time_ms() == single.machine->newest_time_ms());
+  KVS_ASSERT((*reopened)->request_records() == single.machine->request_records());
 }
 
 void seed_apply(Seeds* out) {
@@ -176,6 +187,13 @@ void seed_apply(Seeds* out) {
   }
   out->push_back(all);
   out->push_back(all + all);
+  // Later: an answer that is old, and another request under its id.
+  for (const bool same : {true, false}) {
+    std::string later = kv::encode_command(identified_put(same ? "x" : "y"));
+    kv::stamp_time(&later, uint64_t{1} << 40);
+    Encoder(&all).bytes(later);
+  }
+  out->push_back(all);
 }
 
 // ---- records
@@ -205,7 +223,7 @@ void seed_record(Seeds* out) {
 }
 
 void run_system_record(Bytes input) {
-  switch (take_choice(&input, 8)) {
+  switch (take_choice(&input, 11)) {
     case 0: {
       const auto machine = kv::decode_machine(input);
       if (!machine) return assert_says_why(machine.status());
@@ -249,6 +267,24 @@ void run_system_record(Bytes input) {
       KVS_ASSERT(kv::lease_key(*id) == input);
       return;
     }
+    case 8: {
+      const auto request = kv::decode_request(input);
+      if (!request) return assert_says_why(request.status());
+      KVS_ASSERT(kv::encode_request(*request) == input);
+      return;
+    }
+    case 9: {
+      const auto age = kv::decode_request_age(input);
+      if (!age) return assert_says_why(age.status());
+      KVS_ASSERT(kv::encode_request_age(*age) == input);
+      return;
+    }
+    case 10: {
+      const auto number = kv::parse_request_age_key(input);
+      if (!number) return assert_says_why(number.status());
+      KVS_ASSERT(kv::request_age_key(*number) == input);
+      return;
+    }
     default: {
       const auto id = kv::parse_upload_key(input);
       if (!id) return assert_says_why(id.status());
@@ -271,6 +307,9 @@ void seed_system_record(Seeds* out) {
   out->push_back("\5" + kv::encode_change(change));
   out->push_back("\6" + kv::encode_lease({5000, 300, true}));
   out->push_back("\7" + kv::lease_key(0x1122334455667));
+  out->push_back("\10" + kv::encode_request({{1, 2}, kv::encode_result({})}));
+  out->push_back("\11" + kv::encode_request_age({123456, kv::request_key("me", "id")}));
+  out->push_back("\12" + kv::request_age_key(7));
 }
 
 constexpr Target kTargets[] = {

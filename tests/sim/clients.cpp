@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kv/command_codec.hpp"
+#include "kv/fingerprint.hpp"
 
 namespace kvstore::sim {
 namespace {
@@ -14,6 +15,10 @@ using history::Step;
 constexpr uint64_t kKeys = 4;           // k0.. : few, so that clients meet
 constexpr const char* kBigKey = "big";  // only ever holds values in parts
 constexpr uint64_t kTimeoutMaxMs = 3'000;
+constexpr int kAttemptsMax = 8;
+constexpr uint64_t kRetryPauseUs = 400 * kMs;
+constexpr uint64_t kRepeatAfterUs = 3'000 * kMs;
+constexpr const char* kOnce = "a request takes effect once";
 
 std::vector<std::string> all_keys() {
   std::vector<std::string> keys;
@@ -153,23 +158,13 @@ void Clients::transact(const CallPtr& call) {
 
 // Part by part, as the HTTP front does; here one part is the whole value.
 void Clients::upload(const CallPtr& call) {
-  const std::string value = fresh_value() + std::string(cluster_->world.below(200), '.');
-  call->op.steps = {history::put(kBigKey, value)};
-  call->upload_id = cluster_->world.random() | 1;
-  propose(call, kv::UploadPart{call->upload_id, 0, value},
-          [this, call, value](node::ProposalOutcome& outcome) {
-            // Without all of its parts the value is never put.
-            if (outcome.code != Code::kOk || !(*cluster_)[call->node].running())
-              return end(call, Outcome::kNotDone);
-            cluster_->world.after(0, [this, call, value] {
-              if (!(*cluster_)[call->node].running()) return end(call, Outcome::kNotDone);
-              kv::Txn txn;
-              txn.then_ops = {op_of(kv::Op::Kind::kPut, kBigKey)};
-              txn.then_ops[0].upload_id = call->upload_id;
-              txn.then_ops[0].upload_bytes = value.size();
-              write(call, std::move(txn));
-            });
-          });
+  call->upload = fresh_value() + std::string(cluster_->world.below(200), '.');
+  call->op.steps = {history::put(kBigKey, call->upload)};
+  kv::Txn txn;
+  txn.then_ops = {op_of(kv::Op::Kind::kPut, kBigKey)};
+  txn.then_ops[0].upload_id = 1;  // each attempt has its own
+  txn.then_ops[0].upload_bytes = call->upload.size();
+  write(call, std::move(txn));
 }
 
 node::Completion<node::ProposalOutcome> Clients::once(const CallPtr& call, Done done) {
@@ -192,23 +187,119 @@ void Clients::propose(const CallPtr& call, const kv::Command& command, Done done
 }
 
 void Clients::write(const CallPtr& call, kv::Txn txn) {
-  propose(call, kv::Command(std::move(txn)),
-          [this, call](node::ProposalOutcome& outcome) { take_write(call, outcome); });
+  if (cluster_->world.chance(60)) {
+    kv::ContentHash content;
+    content.add(call->upload);
+    std::vector<kv::Fingerprint> contents;
+    if (!call->upload.empty()) contents = {content.sum()};
+    txn.request =
+        kv::RequestId{"", "r" + std::to_string(++last_request_), kv::fingerprint_of(txn, contents)};
+  }
+  call->txn = std::move(txn);
+  attempt(call);
+}
+
+void Clients::attempt(const CallPtr& call) {
+  if (!(*cluster_)[call->node].running()) return attempt_failed(call, false);
+  ++call->attempts;
+  const Done done = [this, call](node::ProposalOutcome& outcome) { take_write(call, outcome); };
+  if (call->upload.empty()) return propose(call, call->txn, done);
+  const uint64_t id = cluster_->world.random() | 1;
+  call->txn.then_ops[0].upload_id = id;
+  propose(call, kv::UploadPart{id, 0, call->upload},
+          [this, call, done](node::ProposalOutcome& outcome) {
+            // Without all of its parts the value is never put.
+            if (outcome.code != Code::kOk) return attempt_failed(call, false);
+            cluster_->world.after(0, [this, call, done] {
+              if (!(*cluster_)[call->node].running()) return attempt_failed(call, false);
+              propose(call, call->txn, done);
+            });
+          });
+}
+
+// Under an id what may have been done is tried again somewhere else.
+void Clients::attempt_failed(const CallPtr& call, bool maybe) {
+  call->maybe = call->maybe || maybe;
+  if (!call->maybe) return end(call, Outcome::kNotDone);
+  if (!call->txn.request || call->attempts >= kAttemptsMax) return end(call, Outcome::kUnknown);
+  cluster_->world.after(cluster_->world.below(kRetryPauseUs), [this, call] {
+    call->node = cluster_->world.below(cluster_->size());
+    if (!(*cluster_)[call->node].running()) ++call->attempts;
+    attempt(call);
+  });
 }
 
 void Clients::take_write(const CallPtr& call, node::ProposalOutcome& outcome) {
   const bool ok = outcome.code == Code::kOk;
   if (ok != (outcome.committed == node::Committed::kYes))
     checker_->violated("an answer says whether it was done", history::describe(call->op));
+  if (outcome.code == Code::kConflict)
+    return checker_->violated(kOnce, "its own id is refused: " + history::describe(call->op));
   if (!ok) {
     if (outcome.code == Code::kNoSpace) ++refused_for_space_;
-    const bool maybe = outcome.committed == node::Committed::kUnknown;
-    return end(call, maybe ? Outcome::kUnknown : Outcome::kNotDone);
+    return attempt_failed(call, outcome.committed == node::Committed::kUnknown);
   }
-  checker_->acknowledged(outcome.at, outcome.result.revision);
+  if (outcome.result.replayed) {
+    if (!call->maybe)
+      return checker_->violated(kOnce,
+                                "answered before it was sent: " + history::describe(call->op));
+    ++replayed_;
+    checker_->ledger().acked_revision =
+        std::max(checker_->ledger().acked_revision, outcome.result.revision);
+  } else {
+    checker_->acknowledged(outcome.at, outcome.result.revision);
+  }
+  if (call->txn.request && cluster_->world.chance(15)) send_again(call, outcome.result);
+  if (call->txn.request && cluster_->world.chance(5)) misuse_id(call);
+  take_result(call, outcome.result);
+}
+
+// A request that was answered: its repetition, whenever it comes, has the same answer.
+void Clients::send_again(const CallPtr& call, const kv::CommandResult& first) {
+  auto again = std::make_shared<Call>(*call);
+  kv::CommandResult expected = first;
+  expected.replayed = true;
+  ++open_;
+  cluster_->world.after(cluster_->world.below(kRepeatAfterUs), [this, again, expected] {
+    --open_;
+    again->node = cluster_->world.below(cluster_->size());
+    if (!(*cluster_)[again->node].running()) return;
+    ++open_;
+    propose(again, again->txn, [this, again, expected](node::ProposalOutcome& outcome) {
+      --open_;
+      const bool refused = outcome.code == Code::kConflict;
+      if (outcome.code != Code::kOk && !refused) return;
+      ++sent_again_;
+      if (refused || outcome.result != expected)
+        checker_->violated(kOnce, "repeated: " + history::describe(again->op));
+    });
+  });
+}
+
+void Clients::misuse_id(const CallPtr& call) {
+  auto other = std::make_shared<Call>(*call);
+  other->txn = {};
+  other->txn.then_ops = {op_of(kv::Op::Kind::kDelete, "never written")};
+  other->txn.request = call->txn.request;
+  other->txn.request->fingerprint = kv::fingerprint_of(other->txn, {});
+  ++open_;
+  cluster_->world.after(0, [this, other] {
+    --open_;
+    if (!(*cluster_)[other->node].running()) return;
+    ++open_;
+    propose(other, other->txn, [this, other](node::ProposalOutcome& outcome) {
+      --open_;
+      if (outcome.code == Code::kOk)
+        checker_->violated(kOnce, "an id of another request: " + history::describe(other->op));
+    });
+  });
+}
+
+// What the answer to a write says, into the history.
+void Clients::take_result(const CallPtr& call, const kv::CommandResult& result) {
   history::Operation& op = call->op;
-  op.revision = outcome.result.revision;
-  op.held = outcome.result.succeeded;
+  op.revision = result.revision;
+  op.held = result.succeeded;
   std::vector<Step> steps;
   for (Step step : op.steps) {
     if (step.kind == Step::Kind::kPut) {
@@ -223,9 +314,9 @@ void Clients::take_write(const CallPtr& call, node::ProposalOutcome& outcome) {
     if (std::find(keys.begin(), keys.end(), step.key) == keys.end()) keys.push_back(step.key);
   }
   size_t at = 0;
-  for (const kv::OpResult& result : outcome.result.ops) {
-    if (result.kind == kv::Op::Kind::kGet && at < keys.size())
-      steps.push_back(seen(keys[at++], result));
+  for (const kv::OpResult& read : result.ops) {
+    if (read.kind == kv::Op::Kind::kGet && at < keys.size())
+      steps.push_back(seen(keys[at++], read));
   }
   op.steps = std::move(steps);
   end(call, Outcome::kOk);

@@ -55,6 +55,8 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "watcher's past compacted",
     "lease kept alive",
     "lease or TTL ended",
+    "request replayed",
+    "request sent again",
 };
 
 }  // namespace

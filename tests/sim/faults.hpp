@@ -63,6 +63,8 @@ enum class Fault : uint8_t {
   kWatchCompacted,
   kLeaseKept,
   kLeaseEnded,
+  kRequestReplayed,
+  kRequestSentAgain,
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);

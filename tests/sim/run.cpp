@@ -204,6 +204,8 @@ class Runner {
     result_.coverage.count(Fault::kLaneFull, counts.lane_full);
     result_.coverage.count(Fault::kSnapshotFlipped, counts.streams_flipped);
     result_.coverage.count(Fault::kRefusedForSpace, clients_.refused_for_space());
+    result_.coverage.count(Fault::kRequestReplayed, clients_.replayed());
+    result_.coverage.count(Fault::kRequestSentAgain, clients_.sent_again());
     result_.invariant = checker_.invariant();
     result_.what = checker_.what();
     result_.operations = clients_.history().size();

@@ -21,7 +21,6 @@ struct EngineLimits {
   uint64_t uploads_max = 64;
   uint64_t watches_max = 10'000;
   uint64_t watch_lag_bytes_max = 4 << 20;  // missed by a watch that does not take them
-  uint64_t request_id_bytes_max = 128;
 };
 
 // Counts what is inside against two bounds.  [any-thread]

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "kv/command_codec.hpp"
+#include "kv/fingerprint.hpp"
 #include "kv/leases.hpp"
 #include "kv/validate.hpp"
 #include "node/runtime/engine.hpp"
@@ -22,6 +23,7 @@ struct kvs_upload {
   uint64_t received_bytes = 0;
   uint32_t next_part = 0;
   std::string buffer;
+  kvstore::kv::ContentHash content;  // of what was received
   bool used =
       false;  // a transaction named it: what becomes of the parts is the state machine's business
 };
@@ -41,6 +43,8 @@ void deliver(Engine::Frontend* frontend, const ProposalOutcome& outcome, kvs_don
                                             : frontend->engine().parts().machine->revision();
   r.committed = static_cast<uint32_t>(outcome.committed);
   r.succeeded = outcome.result.succeeded ? 1 : 0;
+  if (outcome.result.replayed)
+    r.replayed = outcome.result.shortened ? KVS_REPLAYED_SHORTENED : KVS_REPLAYED;
   r.ops = arrays.ops();
   r.op_count = arrays.count();
   if (kv::is_lease_not_found(outcome.code, outcome.message))
@@ -71,7 +75,8 @@ Status reserve(Engine& engine, Proposal* proposal) {
   return {Code::kBusy, "too many writes are waiting"};
 }
 
-Status attach_uploads(const kvs_op* ops, uint32_t count, std::vector<kv::Op>* out) {
+Status attach_uploads(const kvs_op* ops, uint32_t count, std::vector<kv::Op>* out,
+                      std::vector<kv::Fingerprint>* contents) {
   for (uint32_t i = 0; i < count; ++i) {
     const kvs_upload* upload = ops[i].upload;
     if (upload == nullptr) continue;
@@ -82,8 +87,28 @@ Status attach_uploads(const kvs_op* ops, uint32_t count, std::vector<kv::Op>* ou
     }
     (*out)[i].upload_id = upload->id;
     (*out)[i].upload_bytes = upload->received_bytes;
+    contents->push_back(upload->content.sum());
   }
   return Status::ok();
+}
+
+// The transaction that the call asks for, ready to be proposed.
+Result<kv::Txn> make_txn(const kvs_call& c, const kvs_txn& t, const EngineLimits& limits) {
+  Result<kv::Txn> txn = txn_from_abi(t, limits);
+  if (!txn) return txn;
+  std::vector<kv::Fingerprint> contents;
+  Status valid = attach_uploads(t.then_ops, t.then_count, &txn->then_ops, &contents);
+  if (valid) valid = attach_uploads(t.else_ops, t.else_count, &txn->else_ops, &contents);
+  if (!valid) return valid;
+  if (c.request_id.len != 0) {
+    kv::RequestId request;
+    request.principal = plugin::to_bytes(c.principal);
+    request.id = plugin::to_bytes(c.request_id);
+    request.fingerprint = kv::fingerprint_of(*txn, contents);
+    txn->request = std::move(request);
+  }
+  if (Status s = kv::validate_txn(*txn); !s) return s;
+  return txn;
 }
 
 void mark_used(const kvs_op* ops, uint32_t count) {
@@ -115,16 +140,8 @@ kvs_status engine_txn(void* ctx, const kvs_call* c, const kvs_txn* t, kvs_done d
                       kvs_error* err) noexcept {
   auto* frontend = static_cast<Engine::Frontend*>(ctx);
   Engine& engine = frontend->engine();
-  if (c->request_id.len != 0) {
-    return plugin::fill_error(
-        err, Status(Code::kUnsupported, "request ids are not available in this version"));
-  }
-  Result<kv::Txn> txn = txn_from_abi(*t, engine.limits());
+  Result<kv::Txn> txn = make_txn(*c, *t, engine.limits());
   if (!txn) return plugin::fill_error(err, txn.status());
-  Status valid = attach_uploads(t->then_ops, t->then_count, &txn->then_ops);
-  if (valid) valid = attach_uploads(t->else_ops, t->else_count, &txn->else_ops);
-  if (valid) valid = kv::validate_txn(*txn);
-  if (!valid) return plugin::fill_error(err, valid);
   ProposalPtr proposal =
       make_proposal(frontend, kv::Command(std::move(*txn)), engine.deadline_ms(c), c->flags,
                     [frontend, done, user](const ProposalOutcome& outcome) {
@@ -168,6 +185,7 @@ kvs_status engine_upload_write(kvs_upload* u, const kvs_slice* chunk, kvs_done d
   if (Status s = check_chunk(*u, chunk->len, engine.limits()); !s)
     return plugin::fill_error(err, s);
   u->buffer.append(plugin::to_bytes(*chunk));
+  u->content.add(plugin::to_bytes(*chunk));
   u->received_bytes += chunk->len;
   std::vector<kv::UploadPart> parts;
   u->ended =

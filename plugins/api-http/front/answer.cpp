@@ -17,6 +17,7 @@ constexpr size_t kCopyBytesMax = 64 << 10;
 
 std::string_view reason_of(int status) {
   if (status == 421) return "Misdirected Request";
+  if (status == 422) return "Unprocessable Content";
   if (status == 507) return "Insufficient Storage";
   return Poco::Net::HTTPResponse::getReasonForStatus(
       static_cast<Poco::Net::HTTPResponse::HTTPStatus>(status));

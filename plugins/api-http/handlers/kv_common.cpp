@@ -1,6 +1,7 @@
 #include "handlers/kv_common.hpp"
 
 #include "text/base64.hpp"
+#include "text/idempotency_key.hpp"
 #include "text/json_text.hpp"
 #include "text/percent.hpp"
 
@@ -23,6 +24,17 @@ std::string key_of(const Context& context, const Request& request) {
 void refuse_idempotency_key(const Request& request) {
   if (!request.headers->find("Idempotency-Key")) return;
   throw not_supported_yet("header \"Idempotency-Key\"");
+}
+
+std::string request_id_of(const Request& request) {
+  const auto header = request.headers->find("Idempotency-Key");
+  if (!header) return {};
+  auto key = parse_idempotency_key(*header);
+  if (!key) {
+    throw bad_request("Idempotency-Key: must be 1 to " + std::to_string(kIdempotencyKeyBytesMax) +
+                      " characters of visible ASCII, or a string in double quotes");
+  }
+  return std::move(*key);
 }
 
 kvs_range one_key(std::string_view key) {
@@ -71,6 +83,14 @@ void append_item_members(const kvs_item& item, bool with_value, std::string* out
 void describe(const kvs_result& result, Response* response) {
   response->revision = result.revision;
   response->term = result.at.term;
+  if (result.replayed != 0) response->headers.append(replayed_header(result));
+}
+
+std::string replayed_header(const kvs_result& result) {
+  // What was too large to be kept is not in the body: that is told apart from there being nothing.
+  return result.replayed == KVS_REPLAYED_SHORTENED
+             ? "Idempotency-Replayed: true\r\nIdempotency-Shortened: true\r\n"
+             : "Idempotency-Replayed: true\r\n";
 }
 
 Response document_response(const kvs_result& result) {

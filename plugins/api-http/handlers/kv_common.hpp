@@ -11,8 +11,11 @@ namespace kvstore::http {
 // The key that the path names; throws ApiError(400) for an empty, malformed or oversize one.
 std::string key_of(const Context& context, const Request& request);
 
-// Throws ApiError(400) when the request has the header: ignoring it would do something else than
-// was asked.
+// The id under which a write takes effect once, from Idempotency-Key; empty: none.  Goes into
+// kvs_call::request_id, which borrows it until the call returned.  Throws ApiError(400).
+std::string request_id_of(const Request& request);
+// For routes that do not take the header: throws ApiError(400) when the request has it, since
+// ignoring it would do something else than was asked.
 void refuse_idempotency_key(const Request& request);
 
 // A range of one key, borrowed.
@@ -36,8 +39,10 @@ void append_item_members(const kvs_item& item, bool with_value, std::string* out
 // Ids of leases are 1..this.
 inline constexpr uint64_t kLeaseIdMax = (uint64_t{1} << 53) - 1;
 
-// Fills revision, term and, for an item, the ETag.
+// Fills revision and term, and says in Idempotency-Replayed when the answer is an earlier one.
 void describe(const kvs_result& result, Response* response);
+// Those headers alone, for an answer that is an error.
+std::string replayed_header(const kvs_result& result);
 
 // The document of a control verb as the answer.
 Response document_response(const kvs_result& result);

@@ -24,6 +24,7 @@ class PutUpload : public std::enable_shared_from_this<PutUpload> {
         remote_address_(sdk::view(call.remote_address)) {
     call_.credential = sdk::slice(credential_);
     call_.remote_address = sdk::slice(remote_address_);
+    call_.request_id = sdk::slice(plan_.request_id);  // the plan has moved
     if (request.is_json()) parser_.emplace(context.config.max_key_bytes);
     if (!parser_) total_bytes_ = request.content_length.value_or(0);
   }

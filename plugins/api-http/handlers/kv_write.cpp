@@ -38,6 +38,7 @@ Response precondition_failed(const kvs_result& result) {
   if (item != nullptr) {
     error.headers.append("ETag: ").append(etag_of(item->mod_revision)).append("\r\n");
   }
+  if (result.replayed != 0) error.headers.append(replayed_header(result));
   return error_response(error);
 }
 
@@ -86,7 +87,8 @@ void handle_put(Context& context, const Request& request, const ExchangePtr& exc
   const Params params(request.query, {"prev", "ttl", "lease"});
   WritePlan plan = WritePlan::parse(context, request, params);
   parse_lifetime(params, &plan);
-  const kvs_call call = make_call(context, request, params);
+  kvs_call call = make_call(context, request, params);
+  call.request_id = sdk::slice(plan.request_id);
   if (!request.body_complete) {
     start_upload(context, request, exchange, std::move(plan), call);
     return;
@@ -107,7 +109,8 @@ void handle_put(Context& context, const Request& request, const ExchangePtr& exc
 void handle_delete(Context& context, const Request& request, const ExchangePtr& exchange) {
   const Params params(request.query, {"prev"});
   const WritePlan plan = WritePlan::parse(context, request, params);
-  const kvs_call call = make_call(context, request, params);
+  kvs_call call = make_call(context, request, params);
+  call.request_id = sdk::slice(plan.request_id);
   kvs_op op{};
   op.kind = KVS_OP_DELETE;
   op.flags = plan.want_previous ? uint32_t{KVS_OP_PREV} : 0u;
@@ -146,8 +149,8 @@ std::vector<Condition> parse_conditions(const Request& request) {
 }
 
 WritePlan WritePlan::parse(const Context& context, const Request& request, const Params& params) {
-  refuse_idempotency_key(request);
   WritePlan plan;
+  plan.request_id = request_id_of(request);
   plan.key = key_of(context, request);
   plan.conditions = parse_conditions(request);
   plan.want_previous = params.boolean("prev", false);
@@ -188,8 +191,7 @@ Response put_response(const kvs_result& result, std::string_view key, bool want_
     throw error_from_status(KVS_E_INTERNAL, "the put was done, but its key was not found after");
   }
   Response response;
-  response.revision = result.revision;
-  response.term = result.at.term;
+  describe(result, &response);
   response.set_header("ETag", etag_of(item->mod_revision));
   std::string& out = response.body;
   out.push_back('{');
@@ -205,8 +207,7 @@ Response put_response(const kvs_result& result, std::string_view key, bool want_
 Response delete_response(const kvs_result& result, std::string_view key, bool want_previous) {
   if (result.succeeded == 0) return precondition_failed(result);
   Response response;
-  response.revision = result.revision;
-  response.term = result.at.term;
+  describe(result, &response);
   std::string& out = response.body;
   out.push_back('{');
   append_key(key, &out);

@@ -24,6 +24,7 @@ struct WritePlan {
   bool want_previous = false;
   uint64_t lease = 0;   // of a put; 0: none
   uint64_t ttl_ms = 0;  // of a put; 0: none
+  std::string request_id;  // empty: none
 
   // Throws ApiError(400).
   static WritePlan parse(const Context& context, const Request& request, const Params& params);

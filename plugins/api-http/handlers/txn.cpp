@@ -63,11 +63,13 @@ Response txn_response(const TxnDocument& document, const kvs_result& result) {
 
 void handle_txn(Context& context, const Request& request, const ExchangePtr& exchange) {
   const Params params(request.query, {});
-  refuse_idempotency_key(request);
+  const std::string request_id = request_id_of(request);
+  kvs_call call = make_call(context, request, params);
+  call.request_id = sdk::slice(request_id);
   auto document =
       std::make_shared<const TxnDocument>(parse_txn_document(request.body, context.config));
   const TxnArrays arrays(*document);
-  context.engine->txn(exchange, make_call(context, request, params), arrays.get(),
+  context.engine->txn(exchange, call, arrays.get(),
                       [exchange, document](const kvs_result& result) {
                         exchange->respond(txn_response(*document, result));
                       });

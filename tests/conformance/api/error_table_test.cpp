@@ -133,6 +133,8 @@ class Producers {
     for (kvs_status status : {KVS_E_TIMEOUT, KVS_E_UNREACHABLE, KVS_E_CANCELLED, KVS_E_CLOSED}) {
       put_after(failure(status, KVS_COMMITTED_UNKNOWN));
     }
+    f_.engine.script(failure(KVS_E_CONFLICT));
+    answers.push_back(f_.fetch("PUT", "/api/v1/kv/k", "v", "Idempotency-Key: x\r\n"));
     f_.engine.script(failure(KVS_E_INVALID));
     answers.push_back(f_.fetch("GET", "/api/v1/kv/k?revision=9"));
     f_.engine.put("p", "v");

@@ -56,12 +56,15 @@ struct FakeTable {
     {
       std::lock_guard lock(e.mutex_);
       e.last_call_ = *c;
+      e.last_request_id_ = sdk::view(c->request_id);
     }
     auto owned = std::make_shared<OwnedTxn>(*t);
     e.later({[&e, owned, answer, scripted, done, user] {
                kvs_result result = result_of(answer);
                FakeTxn run;
-               if (!scripted || answer.by_store) e.apply(owned->txn, &result, &run);
+               if (!scripted || answer.by_store || answer.replayed != 0)
+                 e.apply(owned->txn, &result, &run);
+               result.replayed = answer.replayed;
                done(user, &result);
              },
              [done, user] {

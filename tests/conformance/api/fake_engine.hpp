@@ -31,6 +31,7 @@ struct Scripted {
   std::string message;
   std::string json;
   std::string leader_name, leader_api_address;
+  uint32_t replayed = 0;  // not 0: the store's own answer to a transaction, with this
 };
 
 class FakeEngine {
@@ -66,6 +67,11 @@ class FakeEngine {
   // Calls of the engine that a request could have caused.
   uint64_t data_calls() const { return txn_calls_ + read_calls_ + upload_calls_; }
   kvs_call last_call() const;
+  // Of the last transaction.
+  std::string last_request_id() const {
+    std::lock_guard lock(mutex_);
+    return last_request_id_;
+  }
   // That the last read asked for.
   uint64_t last_revision() const {
     std::lock_guard lock(mutex_);
@@ -109,6 +115,7 @@ class FakeEngine {
   std::vector<ControlCall> control_calls_;
   std::function<void()> on_part_;
   kvs_call last_call_{};
+  std::string last_request_id_;
   uint64_t last_revision_ = 0;
   std::string violations_;
   std::atomic<bool> readers_ready_{false}, forbidden_{false}, drained_{false};

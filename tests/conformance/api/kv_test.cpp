@@ -144,6 +144,69 @@ TEST_CASE("conditional writes: 412 with the current ETag, or the write") {
   CHECK(!f.engine.has("k"));
 }
 
+TEST_CASE("Idempotency-Key goes down with writes, of every size") {
+  ApiFixture f;
+  CHECK(f.fetch("PUT", "/api/v1/kv/k", "v").headers.count("idempotency-replayed") == 0);
+  CHECK(f.engine.last_request_id() == "");
+  f.fetch("PUT", "/api/v1/kv/k", "v", "Idempotency-Key: 8e03978e-40d5\r\n");
+  CHECK(f.engine.last_request_id() == "8e03978e-40d5");
+  f.fetch("DELETE", "/api/v1/kv/k", "", "Idempotency-Key: \"a \\\"b\\\\\"\r\n");
+  CHECK(f.engine.last_request_id() == "a \"b\\");
+  f.fetch("POST", "/api/v1/txn", "{}", std::string(kJson) + "Idempotency-Key: of-txn\r\n");
+  CHECK(f.engine.last_request_id() == "of-txn");
+  // The plan of an upload moves while the body comes; a short id lies inside of it.
+  for (const size_t bytes : {size_t{3} << 20, (size_t{1} << 20) + 1}) {
+    const Answer large =
+        f.fetch("PUT", "/api/v1/kv/k", std::string(bytes, 'x'), "Idempotency-Key: short\r\n");
+    CHECK(large.status == 200);
+    CHECK(f.engine.last_request_id() == "short");
+  }
+}
+
+TEST_CASE("a replayed answer says so, also when it is 412 or was too large to be kept") {
+  ApiFixture f;
+  f.engine.put("k", "old");
+  Scripted again;
+  again.replayed = KVS_REPLAYED;
+  f.engine.script(again);
+  const char* id = "Idempotency-Key: x\r\n";
+  Answer answer = f.fetch("PUT", "/api/v1/kv/k", "v", id);
+  CHECK(answer.status == 200);
+  CHECK(answer.header("idempotency-replayed") == "true");
+  CHECK(answer.headers.count("idempotency-shortened") == 0);
+  f.engine.script(again);
+  answer = f.fetch("PUT", "/api/v1/kv/k", "v", std::string(id) + "If-None-Match: *\r\n");
+  CHECK(answer.status == 412);
+  CHECK(answer.header("idempotency-replayed") == "true");
+  again.replayed = KVS_REPLAYED_SHORTENED;
+  f.engine.script(again);
+  answer = f.fetch("DELETE", "/api/v1/kv/k", "", id);
+  CHECK(answer.status == 200);
+  CHECK(answer.header("idempotency-shortened") == "true");
+}
+
+TEST_CASE("under an id: 422 for another request, and an unknown outcome may be tried again") {
+  ApiFixture f;
+  Scripted mismatch;
+  mismatch.status = KVS_E_CONFLICT;
+  f.engine.script(mismatch);
+  Answer answer = f.fetch("PUT", "/api/v1/kv/k", "v", "Idempotency-Key: x\r\n");
+  CHECK(answer.status == 422);
+  CHECK(parsed(answer)["error"]["code"] == "idempotency_mismatch");
+  CHECK(parsed(answer)["error"]["retryable"] == false);
+  CHECK(parsed(answer)["error"]["committed"] == "no");
+  Scripted unknown;
+  unknown.status = KVS_E_INDETERMINATE;
+  unknown.committed = KVS_COMMITTED_UNKNOWN;
+  for (const bool with_id : {true, false}) {
+    f.engine.script(unknown);
+    answer = f.fetch("DELETE", "/api/v1/kv/k", "", with_id ? "Idempotency-Key: x\r\n" : "");
+    CHECK(answer.status == 504);
+    CHECK(parsed(answer)["error"]["committed"] == "unknown");
+    CHECK(parsed(answer)["error"]["retryable"] == with_id);
+  }
+}
+
 TEST_CASE("conditional reads") {
   ApiFixture f;
   f.engine.put("k", "v");
@@ -271,7 +334,11 @@ TEST_CASE("bad input never reaches the engine") {
       {"GET", "/api/v1/kv/k?revision=0", "", "", "invalid", "revision"},
       {"GET", "/api/v1/kv?revision=-7", "", "", "invalid", "revision"},
       {"PUT", "/api/v1/kv/k?revision=7", "v", "", "invalid", "revision"},
-      {"PUT", "/api/v1/kv/k", "v", "Idempotency-Key: x\r\n", "unsupported", "Idempotency-Key"},
+      {"PUT", "/api/v1/kv/k", "v", "Idempotency-Key: \r\n", "invalid", "Idempotency-Key"},
+      {"PUT", "/api/v1/kv/k", "v", "Idempotency-Key: a b\r\n", "invalid", "Idempotency-Key"},
+      {"DELETE", "/api/v1/kv/k", "", "Idempotency-Key: \"open\r\n", "invalid", "Idempotency-Key"},
+      {"PUT", "/api/v1/kv/k", "v", "Idempotency-Key: " + std::string(129, 'x') + "\r\n", "invalid",
+       "Idempotency-Key"},
       {"PUT", "/api/v1/kv/k", "v", "If-Match: abc\r\n", "invalid", "If-Match"},
       {"PUT", "/api/v1/kv/k", "v", "If-Match: W/\"5\"\r\n", "invalid", "If-Match"},
       {"PUT", "/api/v1/kv/k", "v", "If-Match: \"5\", \"6\"\r\n", "unsupported", "If-Match"},

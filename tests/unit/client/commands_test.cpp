@@ -51,6 +51,44 @@ TEST_CASE("put") {
   CHECK(binary.document()["key_base64"] == "/w==");
 }
 
+TEST_CASE("writes take effect once: under a random id, a given one, or none") {
+  std::vector<std::string> ids;
+  ScriptedServer server([&](const SeenRequest& request) {
+    const auto id = request.headers.find("idempotency-key");
+    ids.push_back(id == request.headers.end() ? "" : id->second);
+    Reply reply = at_revision(json_reply(200, R"({"deleted":1})"), "12");
+    reply.headers["Idempotency-Replayed"] = "true";
+    return reply;
+  });
+  const auto run = [&](std::vector<std::string> arguments) {
+    for (const std::string& more :
+         {std::string("--server"), server.url(), std::string("--format"), std::string("json")})
+      arguments.push_back(more);
+    return run_cli(std::move(arguments));
+  };
+  CHECK(run({"put", "k", "v"}).document()["replayed"] == true);
+  CHECK(run({"delete", "k", "--request-id", "mine"}).document()["replayed"] == true);
+  CHECK(run({"put", "k", "v", "--no-request-id"}).code == 0);
+  REQUIRE(ids.size() == 3);
+  CHECK(ids[0].size() == 34);
+  CHECK(ids[1] == R"("mine")");
+  CHECK(ids[2].empty());
+  CHECK(run({"put", "k", "v", "--request-id", "a b"}).code == 2);
+  CHECK(run({"put", "k", "v", "--request-id", "a", "--no-request-id"}).code == 2);
+}
+
+TEST_CASE("an unknown outcome names the id with which to be sure") {
+  const Reply lost = error_reply(504, "indeterminate", true, "unknown");
+  const auto table = run_with(lost, {"put", "k", "v", "--request-id", "mine"});
+  CHECK(table.code == 4);
+  CHECK(table.err.find("run it again with --request-id mine") != std::string::npos);
+  const auto json = run_with(lost, {"delete", "k", "--request-id", "mine", "--format", "json"});
+  CHECK(json.document()["error"]["request_id"] == "mine");
+  const auto none = run_with(lost, {"put", "k", "v", "--no-request-id"});
+  CHECK(none.code == 4);
+  CHECK(none.err.find("--request-id") == std::string::npos);
+}
+
 TEST_CASE("put takes the value from standard input, byte for byte") {
   std::string body;
   ScriptedServer server([&](const SeenRequest& request) {

@@ -1,6 +1,6 @@
-// Goal: the client finds the server that can answer, and never sends a write twice that may have
-// taken effect. Method: several scripted servers, some dead, some that drop, hang or refuse; the
-// requests that each has seen are counted.
+// Goal: the client finds the server that can answer, and never sends a write without a request id
+// twice that may have taken effect (those with one: request_id_test.cpp). Method: several scripted
+// servers, some dead, some that drop, hang or refuse; the requests that each has seen are counted.
 #include <atomic>
 
 #include <kvstore/client/client.hpp>
@@ -23,6 +23,7 @@ Client connect(std::vector<std::string> servers, int timeout_ms = 10'000) {
   ClientOptions options;
   options.servers = std::move(servers);
   options.timeout = std::chrono::milliseconds(timeout_ms);
+  options.request_ids = false;
   auto client = Client::create(options);
   REQUIRE(client);
   return std::move(*client);
@@ -129,6 +130,7 @@ Client connect_and_repeat(std::vector<std::string> servers, int timeout_ms) {
   ClientOptions options;
   options.servers = std::move(servers);
   options.timeout = std::chrono::milliseconds(timeout_ms);
+  options.request_ids = false;
   options.repeat_unknown_writes = true;
   auto client = Client::create(options);
   REQUIRE(client);

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "text/etag.hpp"
+#include "text/idempotency_key.hpp"
 #include "text/json_text.hpp"
 #include "text/percent.hpp"
 #include "text/scalar.hpp"
@@ -106,4 +107,29 @@ TEST_CASE("JSON strings say to a parser what was put in") {
   out.clear();
   append_key("\xff", &out);
   CHECK(out == "\"key_base64\":\"/w==\"");
+}
+
+TEST_CASE("idempotency keys, in quotes and without") {
+  const std::pair<std::string, std::string> good[] = {
+      {"a", "a"},
+      {" 8e03978e-40d5-43dd-bc93-6894a57f9324\t", "8e03978e-40d5-43dd-bc93-6894a57f9324"},
+      {R"("quoted")", "quoted"},
+      {R"("with spaces, too")", "with spaces, too"},
+      {R"("\"\\")", "\"\\"},
+      {"back\\slash", "back\\slash"},
+      {std::string(128, 'k'), std::string(128, 'k')},
+      {'"' + std::string(128, ' ') + '"', std::string(128, ' ')}};
+  for (const auto& [text, key] : good) {
+    CAPTURE(text);
+    CHECK(parse_idempotency_key(text) == key);
+  }
+  for (const std::string& bad :
+       {std::string(), std::string("  "), std::string("\"\""), std::string("\"open"),
+        std::string("\""), std::string("\"a\"b"), std::string("\"a\\"), std::string("\"\\n\""),
+        std::string("a b"), std::string("a\"b"), std::string("one,two"), std::string("\xc3\xa4"),
+        std::string("\"\x7f\""), std::string("a\0b", 3), std::string(129, 'k'),
+        '"' + std::string(129, 'k') + '"'}) {
+    CAPTURE(bad);
+    CHECK(!parse_idempotency_key(bad));
+  }
 }

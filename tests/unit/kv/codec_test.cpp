@@ -21,6 +21,19 @@ Txn sample_txn() {
              {limited, get("", kOpCountOnly)});
 }
 
+Txn identified_txn() {
+  Txn out = txn({put("k", "v")});
+  out.request = RequestId{"somebody", "an id", {0x0123456789abcdef, 0xfedcba9876543210}};
+  return out;
+}
+
+CommandResult replayed_result() {
+  CommandResult r;
+  r.revision = 3;
+  r.replayed = r.shortened = true;
+  return r;
+}
+
 CommandResult sample_result() {
   CommandResult r;
   r.code = Code::kNotFound;
@@ -43,7 +56,7 @@ std::vector<std::string> sample_commands() {
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
         Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{}),
         Command(Compact{123456, 1000}), Command(LeaseGrant{300, 5000}),
-        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{})})
+        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{}), Command(identified_txn())})
     out.push_back(encode_command(command));
   return out;
 }
@@ -79,7 +92,7 @@ TEST_CASE("commands survive their encoding") {
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
         Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{}),
         Command(Compact{123456, 1000}), Command(LeaseGrant{300, 5000}),
-        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{})}) {
+        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{}), Command(identified_txn())}) {
     auto decoded = decode_command(encode_command(command));
     REQUIRE_MESSAGE(decoded.is_ok(), decoded.status().to_string());
     CHECK(decoded->leader_time_ms == 0);
@@ -97,7 +110,7 @@ TEST_CASE("the leader's time is stamped without touching the rest") {
 }
 
 TEST_CASE("results survive their encoding") {
-  for (const CommandResult& result : {sample_result(), CommandResult()}) {
+  for (const CommandResult& result : {sample_result(), CommandResult(), replayed_result()}) {
     auto decoded = decode_result(encode_result(result));
     REQUIRE_MESSAGE(decoded.is_ok(), decoded.status().to_string());
     CHECK(*decoded == result);
@@ -240,6 +253,19 @@ TEST_CASE("keys of the machine's own data") {
     CHECK(decode_lease(encode_lease(lease)).status().code() == Code::kCorrupt);
   UploadRecord upload{kPartBytes + 1, 2, 99};
   CHECK(*decode_upload(encode_upload(upload)) == upload);
+  CHECK(request_key("me", "id") == "request/\2meid");
+  CHECK(*parse_request_age_key(request_age_key(7)) == 7);
+  for (const std::string& bad : {request_age_key(0), request_age_key(UINT64_MAX),
+                                 std::string("requestage/"), request_key("", "12345678901")})
+    CHECK_FALSE(parse_request_age_key(bad).is_ok());
+  const RequestAge age{1000, request_key("me", "id")};
+  CHECK(*decode_request_age(encode_request_age(age)) == age);
+  CHECK_FALSE(decode_request_age(encode_request_age({1000, "upload/1"})).is_ok());
+  auto request = decode_request(encode_request({{1, 2}, "result"}));
+  REQUIRE(request.is_ok());
+  CHECK(request->fingerprint == Fingerprint{1, 2});
+  CHECK(request->result == "result");
+  CHECK_FALSE(decode_request(encode_request({{1, 2}, ""})).is_ok());
   MachineRecord machine{7, 8, 6, 5, 1000};
   CHECK(*decode_machine(encode_machine(machine)) == machine);
   for (const MachineRecord& impossible :

@@ -116,10 +116,12 @@ struct Machine {
   uint64_t index = 0;
   uint64_t time_ms = 1000;
 
-  Machine() { reopen(); }
+  const RequestLimits request_limits;
+
+  explicit Machine(const RequestLimits& limits = {}) : request_limits(limits) { reopen(); }
 
   void reopen() {
-    auto opened = StateMachine::open(&store);
+    auto opened = StateMachine::open(&store, request_limits);
     REQUIRE_MESSAGE(opened.is_ok(), opened.status().to_string());
     machine = std::move(opened).value();
   }

@@ -10,6 +10,7 @@
 
 #include "kv/history.hpp"
 #include "kv/lease_records.hpp"
+#include "kv/requests.hpp"
 #include "kv/validate.hpp"
 #include "kv_testing.hpp"
 
@@ -63,14 +64,24 @@ struct ModelUpload {
   }
 };
 
+// The answer to a request, in the order in which they came.
+struct ModelRequest {
+  RequestId request;
+  uint64_t time_ms = 0;
+  CommandResult result;
+};
+
 class Model {
  public:
+  explicit Model(const RequestLimits& limits = {}) : limits_(limits) {}
+
   CommandResult apply(const Command& command, uint64_t time_ms) {
     now_ms_ = std::max(now_ms_, time_ms);
     index_++;
     CommandResult result;
-    if (auto* txn = std::get_if<Txn>(&command))
-      result = apply_txn(*txn);
+    auto* txn = std::get_if<Txn>(&command);
+    if (txn != nullptr)
+      result = txn->request ? apply_request(*txn) : apply_txn(*txn);
     else if (auto* part = std::get_if<UploadPart>(&command))
       result.code = add_part(*part);
     else if (auto* abort = std::get_if<UploadAbort>(&command))
@@ -85,7 +96,11 @@ class Model {
       result.code = apply_grant(*grant);
     else if (auto* end = std::get_if<LeaseEnd>(&command))
       result = apply_end(*end);
-    result.revision = revision;
+    if (!result.replayed) result.revision = revision;
+    const bool keep =
+        txn != nullptr && txn->request && result.code == Code::kOk && !result.replayed;
+    remove_old_requests(keep);
+    if (keep) requests.push_back({*txn->request, now_ms_, result});
     past.resize(revision + 1, values);
     return result;
   }
@@ -96,7 +111,8 @@ class Model {
   std::map<uint64_t, LeaseRecord> leases;  // and those of TTLs
   uint64_t revision = 0;
   uint64_t compacted = 0;
-  std::deque<ModelChange> changes;        // not removed yet, in order
+  std::deque<ModelChange> changes;  // not removed yet, in order
+  std::deque<ModelRequest> requests;
   std::vector<Values> past = {Values()};  // by revision; never forgets
 
   static bool inside(const Range& range, const std::string& key) {
@@ -247,6 +263,31 @@ class Model {
     return result;
   }
 
+  CommandResult apply_request(const Txn& txn) {
+    for (const ModelRequest& known : requests) {
+      if (known.request.principal != txn.request->principal || known.request.id != txn.request->id)
+        continue;
+      for (const auto* ops : {&txn.then_ops, &txn.else_ops}) {
+        for (const Op& op : *ops) uploads.erase(op.upload_id);
+      }
+      CommandResult result;
+      result.code = Code::kConflict;
+      if (known.request != *txn.request) return result;
+      result = known.result;
+      result.replayed = true;
+      return result;
+    }
+    return apply_txn(txn);
+  }
+
+  void remove_old_requests(bool one_comes) {
+    for (uint64_t n = 0; n < kRequestsRemovedMax && requests.size() > 1; n++) {
+      const bool old = now_ms_ - requests.front().time_ms >= limits_.keep_ms;
+      if (!old && requests.size() + (one_comes ? 1 : 0) <= limits_.records_max) return;
+      requests.pop_front();
+    }
+  }
+
   CommandResult apply_txn(const Txn& txn) {
     CommandResult result;
     const auto leases_before = leases;
@@ -380,6 +421,7 @@ class Model {
   }
 
  private:
+  const RequestLimits limits_;
   uint64_t now_ms_ = 0;
   uint64_t index_ = 0;                // of the entry
   uint64_t ttls_ = 0;                 // of the transaction

@@ -142,7 +142,19 @@ class Generator {
     return op;
   }
 
+  // Under few ids, often what was sent before under the same one.
   Txn transaction() {
+    if (below(3) != 0) return plain_transaction();
+    const uint64_t id = below(10);
+    std::optional<Txn>& sent = sent_requests_[id];
+    if (!sent || below(10) < 4) {
+      sent = plain_transaction();
+      sent->request = RequestId{id == 0 ? "me" : "", "id" + std::to_string(id), {transactions_, 1}};
+    }
+    return *sent;
+  }
+
+  Txn plain_transaction() {
     Txn txn;
     for (uint64_t n = below(3); n > 0; n--) txn.compares.push_back(comparison());
     for (uint64_t n = below(5); n > 0; n--) txn.then_ops.push_back(operation());
@@ -155,6 +167,7 @@ class Generator {
   static constexpr int kLargeMax = 8;
   int large_ = 0;
   uint64_t transactions_ = 0;
+  std::map<uint64_t, std::optional<Txn>> sent_requests_;
   uint64_t index_ = 0;                   // of the command
   std::map<uint64_t, uint64_t> grants_;  // by lease: index of the last one
   std::map<uint64_t, uint64_t> sent_;    // by upload: bytes, if all went well
@@ -260,6 +273,11 @@ void check_content(Machine& m, const Model& model) {
   CHECK(m.machine->open_uploads() == model.uploads.size());
   CHECK(m.machine->oldest_upload_ms() == oldest);
   CHECK(m.machine->revision() == model.revision);
+  CHECK(m.machine->request_records() == model.requests.size());
+  const auto& system = data.spaces[kSpaceSystem];
+  CHECK(static_cast<size_t>(std::count_if(system.begin(), system.end(), [](const auto& pair) {
+          return pair.first.starts_with("request");
+        })) == 2 * model.requests.size());
 }
 
 // How often each outcome came, so that the logs are known to reach them.
@@ -271,11 +289,13 @@ struct Outcomes {
   int large_values = 0;
   int compacted = 0;
   int leases_ended = 0;  // with keys
+  int replayed = 0;
   PastOutcomes past;
 };
 
 void count(const CommandResult& r, const Command& command, Outcomes* outcomes) {
   outcomes->codes[r.code]++;
+  outcomes->replayed += r.replayed ? 1 : 0;
   if (std::holds_alternative<Compact>(command) && r.code == Code::kOk && r.ops[0].count > 0)
     outcomes->compacted++;
   if (std::holds_alternative<LeaseEnd>(command) && r.code == Code::kOk && r.ops[0].count > 0)
@@ -288,6 +308,7 @@ void count(const CommandResult& r, const Command& command, Outcomes* outcomes) {
   }
 }
 
+constexpr RequestLimits kRequestLimits = {.records_max = 6, .keep_ms = 300};
 constexpr size_t kCommands = 400;
 constexpr size_t kChunk = 80;  // after which content and past are compared
 
@@ -298,9 +319,9 @@ void check_seed(uint64_t seed, Outcomes* outcomes) {
   for (size_t i = 0; i < kCommands; i++) commands.push_back(generator.next());
   Log log = encode(commands);
 
-  Machine reference;
+  Machine reference(kRequestLimits);
   std::vector<CommandResult> results;
-  Model model;
+  Model model(kRequestLimits);
   std::map<uint64_t, LeaseChange> reported;
   for (size_t i = 0; i < commands.size(); i++) {
     INFO("entry " << i + 1);
@@ -323,7 +344,7 @@ void check_seed(uint64_t seed, Outcomes* outcomes) {
 
   for (size_t batch_max : {size_t{1}, size_t{5}, commands.size()}) {
     INFO("batches of up to " << batch_max);
-    Machine other;
+    Machine other(kRequestLimits);
     CHECK((run(other, log.entries, batch_max, generator) == results));
     CHECK((other.store.data().contents() == reference.store.data().contents()));
     CHECK(other.store.data().applied.index == reference.store.data().applied.index);
@@ -349,6 +370,7 @@ TEST_CASE("random logs give the model's results, however they are cut into batch
   CHECK(outcomes.large_values > 10);
   CHECK(outcomes.compacted > 500);
   CHECK(outcomes.leases_ended > 200);
+  CHECK(outcomes.replayed > 500);
   CHECK(outcomes.past.reads > 10'000);
   CHECK(outcomes.past.changes > 5'000);
   CHECK(outcomes.past.large_reads > 10);

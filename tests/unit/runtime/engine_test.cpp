@@ -256,6 +256,58 @@ TEST_CASE_FIXTURE(Fixture, "an upload closed without use leaves nothing behind")
   CHECK(node.get("big") == "data");
 }
 
+TEST_CASE_FIXTURE(Fixture, "a transaction under a request id takes effect once") {
+  start();
+  node.request_id = "id";
+  Answer first = node.put("k", "v", 20'000).wait();
+  REQUIRE(first.status == KVS_OK);
+  CHECK(first.replayed == 0);
+  Answer again = node.put("k", "v").wait();
+  CHECK(again.status == KVS_OK);
+  CHECK(again.committed == KVS_COMMITTED_YES);
+  CHECK(again.replayed == KVS_REPLAYED);
+  CHECK(again.revision == first.revision);
+  Answer other = node.put("k", "w").wait();
+  CHECK(other.status == KVS_E_CONFLICT);
+  CHECK(other.committed == KVS_COMMITTED_NO);
+  CHECK(node.get("k") == "v");
+  // What a replay may leave out.
+  node.request_id = "large";
+  REQUIRE(node.put("l", std::string(5000, 'l')).wait().status == KVS_OK);
+  node.request_id = "replaces";
+  CHECK(node.put("l", "small").wait().values == std::vector<std::string>{std::string(5000, 'l')});
+  again = node.put("l", "small").wait();
+  CHECK(again.replayed == KVS_REPLAYED_SHORTENED);
+  CHECK(again.values == std::vector<std::string>{""});
+  node.request_id = std::string(129, 'x');
+  CHECK(node.put("k", "v").wait().status == KVS_E_INVALID);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a large value is the same request when its content is, cut as it may") {
+  start();
+  node.request_id = "id";
+  const std::string value(kMiB + 500, 'x');
+  auto put_large = [&](const std::string& bytes, size_t chunk) {
+    kvs_upload* u = upload(bytes.size());
+    for (size_t at = 0; at < bytes.size(); at += chunk)
+      REQUIRE(node.write_chunk(u, bytes.substr(at, chunk)).wait().status == KVS_OK);
+    Answer answer = node.put_upload("big", u).wait();
+    close(u);
+    return answer;
+  };
+  Answer first = put_large(value, kMiB);
+  REQUIRE(first.status == KVS_OK);
+  CHECK(first.replayed == 0);
+  Answer again = put_large(value, 700'000);
+  CHECK(again.status == KVS_OK);
+  CHECK(again.replayed == KVS_REPLAYED);
+  CHECK(again.revision == first.revision);
+  std::string other = value;
+  other.back() = 'y';
+  CHECK(put_large(other, kMiB).status == KVS_E_CONFLICT);
+  CHECK(node.get("big") == value);
+}
+
 TEST_CASE_FIXTURE(Fixture, "full queues answer BUSY and nothing was done") {
   node.options.limits.proposals_max = 0;
   node.options.limits.reads_max = 0;

@@ -93,6 +93,7 @@ void Pending::read_done(void* user, const kvs_result* r, kvs_reader* rd) noexcep
   a.status = r->status;
   a.committed = r->committed;
   a.succeeded = r->succeeded;
+  a.replayed = r->replayed;
   a.revision = r->revision;
   a.compacted_revision = r->compacted_revision;
   a.message = text(r->message);
@@ -157,6 +158,7 @@ void TestServer::stop() {
 Pending TestServer::txn(const kvs_txn& txn, uint64_t timeout_ms, uint32_t flags) {
   Pending pending;
   kvs_call call = call_for(timeout_ms, flags);
+  call.request_id = plugin::to_slice(request_id);
   kvs_error err = new_error();
   void* user = pending.user();
   kvs_status s = engine_->txn(engine_->ctx, &call, &txn, Pending::done, user, &err);

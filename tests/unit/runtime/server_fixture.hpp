@@ -28,6 +28,7 @@ struct Answer {
   kvs_status status = KVS_OK;
   uint32_t committed = 0;
   uint32_t succeeded = 0;
+  uint32_t replayed = 0;
   uint64_t revision = 0;
   uint64_t compacted_revision = 0;
   std::string message;
@@ -73,6 +74,8 @@ class TestServer {
   const std::string& name() const { return options.name; }
   const kvs_engine* engine() const { return engine_; }
 
+  // Of the transactions from now on; empty: none.
+  std::string request_id;
   // Calls of the engine; each returns at once.
   Pending txn(const kvs_txn& txn, uint64_t timeout_ms = 0, uint32_t flags = 0);
   Pending put(const std::string& key, const std::string& value, uint64_t timeout_ms = 0,

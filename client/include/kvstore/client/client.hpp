@@ -5,10 +5,12 @@
 // of each other.
 //
 // Failover.  Every call goes to the server that answered last and moves on along the list.  Reads
-// are repeated with the next server on any failure.  A write is repeated only when it provably had
-// no effect: the connection could not be made, or the answer says so (committed "no", retryable).
-// A write whose answer is lost ends with kUnknownOutcome, unless the options say otherwise.  An
-// answer that names the leader is followed there.
+// are repeated with the next server on any failure.  So are put and del, which carry a request id
+// under which the cluster executes them once, whatever becomes of their answers; a cluster
+// remembers ids for a day, or until 100,000 further ones came.  Another write, or one without an id
+// (ClientOptions::request_ids), is repeated only when it provably had no effect: the connection
+// could not be made, or the answer says so (committed "no", retryable); when its answer is lost it
+// ends with kUnknownOutcome.  An answer that names the leader is followed there.
 //
 // <kvstore/client/async.hpp> has calls that do not block.
 #pragma once
@@ -39,10 +41,16 @@ class Client {
   void limit_calls(CallLimits limits);
 
   // Keys are 1 byte to the server's limit (4096 by default), any bytes.
+  //
+  // request_id: 1..128 characters of visible ASCII, kept by a program that wants to repeat the
+  // write in another call, or another life; empty: a random one, unless the options say otherwise.
+  // The same id with another key, value or condition is kRefused, code "idempotency_mismatch".
   Result<PutResult> put(std::string_view key, const ValueSource& value,
-                        const Condition& condition = {}, const Lifetime& lifetime = {});
+                        const Condition& condition = {}, const Lifetime& lifetime = {},
+                        std::string_view request_id = {});
   Result<PutResult> put(std::string_view key, std::string_view value,
-                        const Condition& condition = {}, const Lifetime& lifetime = {});
+                        const Condition& condition = {}, const Lifetime& lifetime = {},
+                        std::string_view request_id = {});
 
   // The value and all revisions; kNotFound when there is no such key.
   Result<GetResult> get(std::string_view key, const ReadOptions& options = {});
@@ -50,7 +58,8 @@ class Client {
   Result<GetResult> get(std::string_view key, const ReadOptions& options, const ValueSink& sink);
 
   // An absent key is no error: deleted is 0.
-  Result<DeleteResult> del(std::string_view key, const Condition& condition = {});
+  Result<DeleteResult> del(std::string_view key, const Condition& condition = {},
+                           std::string_view request_id = {});
 
   // Delivers keys in byte order, page by page.
   Result<ListResult> list(const ListOptions& options, const ItemSink& sink);

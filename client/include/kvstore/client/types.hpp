@@ -17,9 +17,13 @@ struct ClientOptions {
   // Time for one call with all its retries, 1 ms..1 h.  A large value extends it by a second per 4
   // MiB.
   std::chrono::milliseconds timeout{5000};
-  // Also repeat writes whose outcome is unknown.  Such a write may take effect twice, and the
-  // second time after a later write of somebody else: only for writes where that does no harm. When
-  // the repetition does not succeed either, the error stays kUnknownOutcome.
+  // Writes of keys carry a random request id, under which they take effect once: so those whose
+  // outcome is unknown are repeated, with the next server, until the timeout.  Without ids such a
+  // write ends with kUnknownOutcome at once.
+  bool request_ids = true;
+  // Also repeat writes without an id whose outcome is unknown.  Such a write may take effect twice,
+  // and the second time after a later write of somebody else: only for writes where that does no
+  // harm.  When the repetition does not succeed either, the error stays kUnknownOutcome.
   bool repeat_unknown_writes = false;
 };
 
@@ -28,6 +32,8 @@ struct AnswerInfo {
   std::string server;     // the URL that answered
   std::string node;       // its node name, empty when the answer does not say
   uint64_t revision = 0;  // the store's revision, 0 when the answer does not say
+  // An earlier attempt under the same request id took effect, and this is its answer.
+  bool replayed = false;
 };
 
 // A condition on the key that a write changes; both unset: none.
