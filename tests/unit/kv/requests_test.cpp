@@ -2,6 +2,8 @@
 // request under the id is refused, and what is kept for this stays within its bounds.
 // Method: one case per rule; machines are opened again and their stores replaced between a request
 // and its repetition; limits are small but where the real ones are reached.
+#include "kv/requests.hpp"
+
 #include <algorithm>
 
 #include "kv/fingerprint.hpp"
@@ -183,7 +185,8 @@ TEST_CASE("large results are kept without values, or without items, and say so")
   CHECK(again.ops[0].items.empty());
   CHECK(again.ops[0].count == 2);
   CHECK(again.ops.size() == 2);
-  for (const auto& [stored_key, record] : m.store.data().spaces[kSpaceSystem]) {
+  const MemoryData data = m.store.data();
+  for (const auto& [stored_key, record] : data.spaces.at(kSpaceSystem)) {
     if (stored_key.starts_with(kRequestPrefix)) CHECK(record.size() < kRequestResultBytesMax + 64);
   }
 }
