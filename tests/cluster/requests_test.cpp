@@ -162,7 +162,7 @@ class Counters {
       condition.mod_revision = now->item.mod_revision;
       const std::string id = std::to_string(number) + "-" + std::to_string(attempt);
       for (bool maybe = false;;) {
-        const auto put = client.put("counter", next, condition, id);
+        const auto put = client.put("counter", next, condition, {}, id);
         if (put) {
           ++steps_;
           replays_ += put->info.replayed ? 1 : 0;

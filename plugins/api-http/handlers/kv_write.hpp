@@ -22,8 +22,8 @@ struct WritePlan {
   std::string key;
   std::vector<Condition> conditions;
   bool want_previous = false;
-  uint64_t lease = 0;   // of a put; 0: none
-  uint64_t ttl_ms = 0;  // of a put; 0: none
+  uint64_t lease = 0;      // of a put; 0: none
+  uint64_t ttl_ms = 0;     // of a put; 0: none
   std::string request_id;  // empty: none
 
   // Throws ApiError(400).

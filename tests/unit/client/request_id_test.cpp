@@ -72,7 +72,7 @@ TEST_CASE("each put and delete has an id of its own; reads and other calls have 
 TEST_CASE("a given id is sent as it is, in quotes; what no header can carry is refused") {
   ScriptedServer server([](const SeenRequest&) { return replayed(); });
   Client client = connect({server.url()});
-  const auto put = client.put("k", "v", {}, "my\"id\\");
+  const auto put = client.put("k", "v", {}, {}, "my\"id\\");
   REQUIRE(put);
   CHECK(put->info.replayed);
   CHECK(id_of(server.requests()[0]) == R"("my\"id\\")");
@@ -88,7 +88,7 @@ TEST_CASE("a given id is sent as it is, in quotes; what no header can carry is r
   auto plain = Client::create(options);
   REQUIRE(plain->put("k", "v"));
   CHECK(id_of(server.requests()[1]).empty());
-  REQUIRE(plain->put("k", "v", {}, "given"));
+  REQUIRE(plain->put("k", "v", {}, {}, "given"));
   CHECK(id_of(server.requests()[2]) == R"("given")");
 }
 

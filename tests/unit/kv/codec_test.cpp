@@ -56,7 +56,8 @@ std::vector<std::string> sample_commands() {
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
         Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{}),
         Command(Compact{123456, 1000}), Command(LeaseGrant{300, 5000}),
-        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{}), Command(identified_txn())})
+        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{}),
+        Command(identified_txn())})
     out.push_back(encode_command(command));
   return out;
 }
@@ -92,7 +93,8 @@ TEST_CASE("commands survive their encoding") {
        {Command(sample_txn()), Command(Txn()), Command(upload_part(7, 3, 40)),
         Command(UploadAbort{9}), Command(SweepUploads{12345}), Command(Checkpoint{}),
         Command(Compact{123456, 1000}), Command(LeaseGrant{300, 5000}),
-        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{}), Command(identified_txn())}) {
+        Command(LeaseEnd{{{300, 7}, {own_lease_id(9, 1), 0}}}), Command(LeaseEnd{}),
+        Command(identified_txn())}) {
     auto decoded = decode_command(encode_command(command));
     REQUIRE_MESSAGE(decoded.is_ok(), decoded.status().to_string());
     CHECK(decoded->leader_time_ms == 0);
