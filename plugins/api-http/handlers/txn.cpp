@@ -69,10 +69,9 @@ void handle_txn(Context& context, const Request& request, const ExchangePtr& exc
   auto document =
       std::make_shared<const TxnDocument>(parse_txn_document(request.body, context.config));
   const TxnArrays arrays(*document);
-  context.engine->txn(exchange, call, arrays.get(),
-                      [exchange, document](const kvs_result& result) {
-                        exchange->respond(txn_response(*document, result));
-                      });
+  context.engine->txn(exchange, call, arrays.get(), [exchange, document](const kvs_result& result) {
+    exchange->respond(txn_response(*document, result));
+  });
 }
 
 }  // namespace
