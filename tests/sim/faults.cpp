@@ -55,6 +55,11 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "watcher's past compacted",
     "lease kept alive",
     "lease or TTL ended",
+    "attack on a lease",
+    "read under a lease",
+    "stale read",
+    "refused as too stale",
+    "revision awaited",
 };
 
 }  // namespace

@@ -63,6 +63,11 @@ enum class Fault : uint8_t {
   kWatchCompacted,
   kLeaseKept,
   kLeaseEnded,
+  kLeaseAttack,
+  kLeaseRead,
+  kStaleRead,
+  kTooStale,
+  kRevisionAwaited,
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);

@@ -77,6 +77,7 @@ struct Server::Impl : ObserverPort {
     engine->publish(std::make_shared<const NodeView>(view));
     host.set_identity(view.identity, view.membership);
   }
+  void on_local_reads(const LocalReads& reads) override { engine->publish(reads); }
   Status save_identity(const Identity& joined) override {
     IdentityFile changed = file;
     changed.cluster = joined.cluster;

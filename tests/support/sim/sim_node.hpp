@@ -204,6 +204,7 @@ class SimNode final : public Endpoint,
   void install(std::unique_ptr<node::StagedSnapshot> staged,
                const raft::SnapshotMeta& meta) override;
   void on_view(const node::NodeView& view) override;
+  void on_local_reads(const node::LocalReads&) override {}
   Status save_identity(const node::Identity& identity) override;
 
   using Turn = std::function<void(node::Node&)>;
