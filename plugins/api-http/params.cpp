@@ -8,10 +8,6 @@
 namespace kvstore::http {
 namespace {
 
-// Parameters of the API's design that this version does not have yet: ignoring one would do
-// something else than was asked.
-constexpr std::string_view kLater[] = {"verbose", "exclude", "sync"};
-
 bool contains(std::initializer_list<std::string_view> names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
@@ -24,9 +20,6 @@ Params::Params(std::string_view query, std::initializer_list<std::string_view> k
   for (size_t i = 0; i < pairs_.size(); ++i) {
     const std::string& name = pairs_[i].first;
     if (name != "timeout" && name != "forward" && !contains(known, name)) {
-      if (std::find(std::begin(kLater), std::end(kLater), name) != std::end(kLater)) {
-        throw not_supported_yet("parameter \"" + name + "\"");
-      }
       throw bad_request("unknown parameter \"" + to_utf8(name) + "\"");
     }
     for (size_t j = 0; j < i; ++j) {
