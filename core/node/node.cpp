@@ -388,6 +388,7 @@ void Node::fail(const Status& why) {
   } else {
     KVS_LOG(kError, "node", "stopped: {}", why.to_string());
   }
+  ports_.observer->on_local_reads({});  // nothing is served from what cannot be trusted
   const std::string message = "this node stopped: " + why.message();
   proposals_.fail_all(Code::kIndeterminate, message.c_str());
   reads_.fail_all(Code::kClosed, message.c_str());

@@ -116,6 +116,19 @@ TEST_CASE("a node that has just started knows no age") {
   CHECK(ask(cluster[follower], node::Consistency::kStale, 60'000)->reason == "too_stale");
 }
 
+TEST_CASE("a node that failed vouches for nothing") {
+  SimCluster cluster(8);
+  REQUIRE(cluster.form(1));
+  REQUIRE(cluster.wait(cluster.put(0, "k", "v")) == Code::kOk);
+  CHECK(cluster[0].local_reads().lease_until_ms > 0);
+  cluster[0].disk_faults.fail_write = true;
+  WritePtr write = cluster.put(0, "k", "w");
+  REQUIRE(cluster.run_until([&] { return !cluster[0].running() || cluster[0].node().failed(); }));
+  REQUIRE(cluster[0].running());  // for a moment yet
+  CHECK(cluster[0].local_reads().lease_until_ms == 0);
+  CHECK(cluster[0].local_reads().fresh_ms == 0);
+}
+
 TEST_CASE("min_revision is waited for, by so many reads at a time, and no longer than allowed") {
   SimCluster cluster(7);
   cluster.add_node();
