@@ -26,6 +26,9 @@ Params::Params(std::string_view query, std::initializer_list<std::string_view> k
       if (pairs_[j].first == name) throw bad_request("parameter \"" + name + "\" is given twice");
     }
   }
+  // Of every route, also of those that have no use for them.
+  static_cast<void>(duration_ms("timeout"));
+  static_cast<void>(boolean("forward", true));
 }
 
 const std::string* Params::text(std::string_view name) const {
