@@ -135,9 +135,7 @@ class Runner {
     clients_.finish();
     leases_.finish();
     stale_reads_.finish();
-    const auto idle = [this] {
-      return clients_.idle() && leases_.idle() && stale_reads_.idle();
-    };
+    const auto idle = [this] { return clients_.idle() && leases_.idle() && stale_reads_.idle(); };
     if (!cluster_.run_until(idle, kHealLimitUs))
       return fail("each request ends once", "some requests never ended");
     if (!cluster_.run_until([this] { return leases_.all_ended(); }, kHealLimitUs))
