@@ -29,6 +29,8 @@ struct ApiChoice {
 struct RaftConfig {
   uint64_t heartbeat_ms = 100;
   uint64_t election_timeout_ms = 700;
+  bool lease_reads = false;
+  uint64_t clock_drift_percent = 10;
   uint64_t disk_stall_ms = 2'000;
   uint64_t append_message_bytes_max = 1 << 20;
   uint64_t inflight_messages_max = 256;

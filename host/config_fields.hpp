@@ -11,6 +11,8 @@ template <typename Visit, typename Raft>
 void raft_fields(Visit&& visit, Raft& c) {
   visit("heartbeat_ms", c.heartbeat_ms);
   visit("election_timeout_ms", c.election_timeout_ms);
+  visit("lease_reads", c.lease_reads);
+  visit("clock_drift_percent", c.clock_drift_percent);
   visit("disk_stall_ms", c.disk_stall_ms);
   visit("append_message_bytes_max", c.append_message_bytes_max);
   visit("inflight_messages_max", c.inflight_messages_max);

@@ -98,6 +98,23 @@ void add_row(const client::Item& item, Table& table) {
                                  : shorten(item.value, kListValueColumns)}});
 }
 
+// A line for each key as it comes: a document, the key, or the key with all there is.
+int list_all(const Options& options, client::Client& client, Io& io) {
+  const auto result = client.stream(options.list, [&](const client::Item& item) {
+    if (options.format == Format::kJson) {
+      io.out << item_document(item, !options.list.keys_only).dump() << '\n';
+    } else if (options.list.keys_only) {
+      io.out << escape(item.key) << '\n';
+    } else {
+      io.out << escape(item.key) << '\t' << item.mod_revision << '\t' << item.version << '\t'
+             << escape(item.value) << '\n';
+    }
+    return io.out.good();
+  });
+  io.out.flush();
+  return result ? kExitDone : fail(options, io, result.error());
+}
+
 }  // namespace
 
 int run_put(const Options& options, client::Client& client, Io& io) {
@@ -134,6 +151,7 @@ int run_get(const Options& options, client::Client& client, Io& io) {
 }
 
 int run_list(const Options& options, client::Client& client, Io& io) {
+  if (options.all) return list_all(options, client, io);
   const bool json = options.format == Format::kJson;
   const bool keys_only = options.list.keys_only;
   Json items = Json::array();

@@ -99,7 +99,15 @@ void add_key_commands(CLI::App& app, Parsed& parsed) {
 
   CLI::App& list = add_command(app, parsed, Command::kList, "list", "List keys in byte order");
   list.add_option("--prefix", options.list.prefix, "Only keys that begin so");
-  list.add_option("--limit", options.list.limit, "At most this many; 0: all")
+  CLI::Option* limit = list.add_option("--limit", options.list.limit, "At most this many; 0: all")
+                           ->check(check_whole_number)
+                           ->type_name("N")
+                           ->capture_default_str();
+  list.add_flag("--all", options.all,
+                "All of one revision, each printed as it comes, whole values included")
+      ->excludes(limit);
+  list.add_flag("--reverse", options.list.reverse, "From the last key to the first");
+  list.add_option("--revision", options.list.revision, "As of this revision; 0: the newest")
       ->check(check_whole_number)
       ->type_name("N")
       ->capture_default_str();
@@ -275,6 +283,7 @@ std::string convert(Parsed& parsed) {
     options.read.max_staleness = *staleness;
   }
   options.list.read = options.read;
+  if (options.all) options.list.limit = 0;
   if (options.raw && (options.format == Format::kJson || !options.output.empty())) {
     return "get: --raw excludes --format json and --output";
   }

@@ -59,6 +59,7 @@ struct Options {
   client::ListOptions list;
   client::WatchOptions watch;
   uint64_t count = 0;  // watch: end after this many changes; 0: go on
+  bool all = false;    // list: as a stream
   client::Condition condition;
   client::Lifetime lifetime;  // of put; lease grant: its ttl
   uint64_t lease_id = 0;      // of lease; grant: 0 lets the server choose

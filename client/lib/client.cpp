@@ -5,6 +5,7 @@
 
 #include "client_impl.hpp"
 #include "codec.hpp"
+#include "item_lines.hpp"
 #include "request_id.hpp"
 #include "text.hpp"
 
@@ -46,6 +47,16 @@ std::string read_query(const ReadOptions& options) {
     query += "&max_staleness=" + std::to_string(options.max_staleness->count()) + "ms";
   }
   if (options.min_revision != 0) query += "&min_revision=" + std::to_string(options.min_revision);
+  return query;
+}
+
+std::string list_query(const ListOptions& options, uint64_t limit) {
+  std::string query = read_query(options.read);
+  if (!options.prefix.empty()) query += "&prefix=" + percent_encode(options.prefix);
+  if (limit != 0) query += "&limit=" + std::to_string(limit);
+  if (options.keys_only) query += "&keys_only=true";
+  if (options.reverse) query += "&reverse=true";
+  if (options.revision != 0) query += "&revision=" + std::to_string(options.revision);
   return query;
 }
 
@@ -167,10 +178,7 @@ Result<ListResult> Client::list(const ListOptions& options, const ItemSink& sink
   std::string cursor;
   while (true) {
     const uint64_t left = options.limit == 0 ? kPageItems : options.limit - result.count;
-    std::string query = read_query(options.read);
-    if (!options.prefix.empty()) query += "&prefix=" + percent_encode(options.prefix);
-    query += "&limit=" + std::to_string(std::min(left, kPageItems));
-    if (options.keys_only) query += "&keys_only=true";
+    std::string query = list_query(options, std::min(left, kPageItems));
     if (!cursor.empty()) query += "&cursor=" + percent_encode(cursor);
     auto answer = impl_->run(read_call(with_query(kApi + "/kv", std::move(query))));
     if (!answer) return answer.error();
@@ -247,6 +255,30 @@ Result<LeaseList> Client::list_leases() {
     }
     if (!page->more || page->leases.empty()) return list;
   }
+}
+
+Result<ListResult> Client::stream(const ListOptions& options, const ItemSink& sink) {
+  ItemLines lines(&sink);
+  Call call = read_call(with_query(kApi + "/kv", list_query(options, options.limit)));
+  call.request.headers.emplace_back("Accept", "application/x-ndjson");
+  call.request.progress_extends = true;
+  bool again = false;
+  call.request.sink = [&](uint64_t offset, std::string_view bytes) {
+    // Another server begins anew: harmless as long as nothing was delivered.
+    if (offset == 0 && lines.count() == 0) lines = ItemLines(&sink);
+    again = offset == 0 && lines.count() > 0;
+    return !again && lines.take(bytes);
+  };
+  auto answer = impl_->run(call);
+  if (lines.error()) return *lines.error();
+  if (again || (answer && !lines.ended())) {
+    return Error{ErrorKind::kUnreachable, "connection_lost",
+                 "the stream was cut after " + std::to_string(lines.count()) + " keys"};
+  }
+  if (!answer) return answer.error();
+  ListResult result{lines.count(), lines.more(), answer->info};
+  result.info.revision = lines.revision();
+  return result;
 }
 
 Result<ClusterStatus> Client::status() {

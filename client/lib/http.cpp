@@ -120,7 +120,7 @@ Upload send_body(std::ostream& out, const ValueSource& body, const std::function
 enum class Download { kDone, kLost, kTimedOut, kTooLarge, kStopped };
 
 Download receive_body(std::istream& in, const ValueSink& sink, const std::function<void()>& rearm,
-                      Deadline deadline, uint64_t& total) {
+                      Deadline& deadline, Clock::duration extension, uint64_t& total) {
   std::string chunk(kChunkBytes, '\0');
   total = 0;
   while (true) {
@@ -131,6 +131,7 @@ Download receive_body(std::istream& in, const ValueSink& sink, const std::functi
     if (got > 0) {
       if (!sink(total, std::string_view(chunk).substr(0, got))) return Download::kStopped;
       total += got;
+      if (extension.count() > 0) deadline = std::max(deadline, Clock::now() + extension);
     }
     if (in.bad()) return Download::kLost;
     if (in.eof()) return Download::kDone;
@@ -205,6 +206,8 @@ Exchange HttpConnection::exchange(const HttpRequest& request, Deadline connect_d
 }
 
 Exchange HttpConnection::run(const HttpRequest& request, Deadline deadline) {
+  const Clock::duration extension =
+      request.progress_extends ? deadline - Clock::now() : Clock::duration::zero();
   Poco::Net::HTTPRequest head(request.method, request.target, Poco::Net::HTTPMessage::HTTP_1_1);
   for (const auto& [name, value] : request.headers) head.set(name, value);
   head.setContentLength64(request.body ? static_cast<int64_t>(request.body->bytes) : 0);
@@ -256,7 +259,7 @@ Exchange HttpConnection::run(const HttpRequest& request, Deadline deadline) {
   }
   uint64_t total = 0;
   const Download download =
-      receive_body(in, to_sink ? request.sink : collect, rearm, deadline, total);
+      receive_body(in, to_sink ? request.sink : collect, rearm, deadline, extension, total);
   if (too_large) return {ExchangeEnd::kTooLarge, {}, "the answer is too large"};
   if (download == Download::kStopped) return {ExchangeEnd::kSinkStopped, {}, "stopped"};
   if (download == Download::kTimedOut) return {ExchangeEnd::kTimedOut, {}, "timed out"};

@@ -33,6 +33,8 @@ struct HttpRequest {
   ValueSink sink;
   // Told the size of that body first, if it is announced.
   std::function<void(uint64_t bytes)> on_size;
+  // Every piece for the sink starts the time anew: an answer without an end of its own.
+  bool progress_extends = false;
   CancelState* cancel = nullptr;  // borrowed; null: nobody cancels
   // Not 0: the body of a 200 answer goes to the sink as it comes, for as long as it takes, unless
   // nothing comes for so long.  The deadline is then that of the answer's head alone.

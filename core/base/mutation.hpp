@@ -30,6 +30,10 @@ enum class Mutation {
   kReadBeforeNoop,     // reads are answered before the term's first commit
   kReadWithOldRound,   // an echo from before the read confirms it
   kReadBeforeApplied,  // a read is served before the state is far enough
+  // leases
+  kLeaseFromReceipt,   // the lease begins when the answers arrive
+  kLeaseOverTransfer,  // the lease goes on after another node was told to campaign
+  kFreshFromReceipt,   // a follower's state counts as new as the heartbeat that says so
   // snapshots
   kInstallStaleSnapshot,   // a snapshot behind the commit index is installed
   kSnapshotDropsSuffix,    // a matching log is dropped with what was acknowledged behind it

@@ -22,6 +22,10 @@ Node::Node(Start start, const Ports& ports)
     : options_(std::move(start.options)),
       identity_(std::move(start.identity)),
       ports_(ports),
+      reads_(options_.revision_waiters_max),
+      lease_(options_.clock_drift_percent),
+      freshness_(first_number(options_.raft.seed, ports.clock->wall_ms()) | 1,
+                 ports.clock->now_ms()),
       forwards_(first_number(options_.raft.seed, ports.clock->wall_ms())),
       peers_(ports.transport),
       compaction_(options_.trailing_entries, options_.trailing_bytes),
@@ -224,6 +228,7 @@ bool Node::carry_out() {
     if (!write.entries.empty()) compaction_.on_appended(write.entries.back().id.index, bytes);
     ports_.log->write(std::move(write));
   }
+  publish_local_reads();
   send_messages(std::move(out.messages));
   if (out.configuration_changed) on_configuration_changed();
   if (failed()) return false;
@@ -240,7 +245,9 @@ void Node::send_messages(std::vector<raft::Message> messages) {
   // Appends share the LOG lane so that they stay in order; all else is small and must not wait
   // behind them.
   std::map<std::pair<raft::NodeId, Lane>, std::vector<wire::EncodedMessage>> batches;
-  for (const raft::Message& m : messages) {
+  for (raft::Message& m : messages) {
+    if (m.type == raft::MessageType::kAppendReply || m.type == raft::MessageType::kHeartbeatReply)
+      m.token = freshness_.token(ports_.clock->now_ms());
     Lane lane = m.type == raft::MessageType::kAppend ? Lane::kLog : Lane::kControl;
     batches[{m.to, lane}].push_back(wire::encode_message(m));
   }
@@ -381,6 +388,7 @@ void Node::fail(const Status& why) {
   } else {
     KVS_LOG(kError, "node", "stopped: {}", why.to_string());
   }
+  ports_.observer->on_local_reads({});  // nothing is served from what cannot be trusted
   const std::string message = "this node stopped: " + why.message();
   proposals_.fail_all(Code::kIndeterminate, message.c_str());
   reads_.fail_all(Code::kClosed, message.c_str());

@@ -4,21 +4,25 @@
 // followed by flush(), which carries out what they led to; begin_shutdown() and fail() end it.
 // Concurrency: one executor (the raft thread, or the simulator); nothing here locks or blocks.
 // Outline: node.cpp turns events into raft steps and outputs into port calls; node_requests.cpp has
-// proposals, reads and forwarding; node_space.cpp the disk reserve; node_membership.cpp hellos and
-// dialling; node_control.cpp the verbs; node_hash.cpp the comparison of states; node_history.cpp
-// giving up old history; node_leases.cpp leases; node_status.cpp the reports.
+// proposals and forwarding; node_reads.cpp reads; node_space.cpp the disk reserve;
+// node_membership.cpp hellos and dialling; node_control.cpp the verbs; node_hash.cpp the comparison
+// of states; node_history.cpp giving up old history; node_leases.cpp leases;
+// node_status.cpp the reports.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "node/compaction.hpp"
 #include "node/forward_table.hpp"
+#include "node/freshness.hpp"
 #include "node/history_retention.hpp"
+#include "node/leadership_clock.hpp"
 #include "node/lease_clock.hpp"
 #include "node/membership_manager.hpp"
 #include "node/options.hpp"
@@ -56,6 +60,8 @@ struct Start {
 struct Counters {
   uint64_t proposals = 0;
   uint64_t reads = 0;
+  uint64_t lease_reads = 0;      // of them, served by the lease
+  uint64_t too_stale_reads = 0;  // refused
   uint64_t forwarded = 0;
   uint64_t leader_changes = 0;
   uint64_t snapshots_sent = 0;
@@ -129,6 +135,9 @@ class Node {
   const Membership& membership() const { return membership_; }
   const Identity& identity() const { return identity_; }
   const Counters& counters() const { return counters_; }
+  const Options& options() const { return options_; }
+  uint64_t forwarded_requests() const { return forwarded_requests_; }  // of others, served here
+  uint64_t lease_until_ms() const { return lease_.until_ms(); }
   const AppliedReport& applied() const { return applied_; }
   raft::LogId state_durable() const { return state_durable_; }
   uint64_t free_bytes() const { return free_bytes_; }  // UINT64_MAX: not known
@@ -157,11 +166,17 @@ class Node {
   void send_request(raft::NodeId to, std::string frame, uint64_t number);
   void pause_after_refusal(raft::NodeId from, Code code);
   void resubmit_waiting();
-  void ask_reads();
   void on_forward_request(raft::NodeId from, const SharedBytes& payload);
   void on_control_request(raft::NodeId from, const SharedBytes& payload);
   bool reserve_forwarded(uint64_t bytes);
   void respond(raft::NodeId to, std::string frame);
+
+  // node_reads.cpp
+  void read_stale(ReadPtr read);
+  bool lease_holds(uint64_t now_ms) const;
+  std::optional<uint64_t> staleness_ms(uint64_t now_ms) const;
+  void ask_reads();
+  void publish_local_reads();
 
   // node_space.cpp
   std::string members_low_on_space() const;
@@ -233,6 +248,8 @@ class Node {
 
   ProposalTable proposals_;
   ReadTable reads_;
+  LeadershipClock lease_;
+  Freshness freshness_;
   ForwardTable forwards_;
   PeerDirectory peers_;
   MembershipManager manager_;

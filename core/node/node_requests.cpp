@@ -146,27 +146,6 @@ void Node::resubmit_waiting() {
   if (!proposals.empty()) propose_local(std::move(proposals));
 }
 
-void Node::read(std::vector<ReadPtr> reads) {
-  counters_.reads += reads.size();
-  Status refused = refusal();
-  for (ReadPtr& r : reads) {
-    if (!refused) {
-      r->fail(refused.code(), refused.message());
-    } else if (r->linearizable && !r->may_forward && !leads()) {
-      r->fail(Code::kNotLeader, "this node is not the leader");
-    } else {
-      reads_.add(std::move(r), applied_.revision);
-    }
-  }
-}
-
-void Node::ask_reads() {
-  if (!reads_.has_unasked() || !raft_->leader()) return;
-  uint64_t token = ++last_token_;
-  reads_.ask(token, ports_.clock->now_ms());
-  step(raft::ReadIndexRequest{token});
-}
-
 void Node::on_message(raft::NodeId from, const SharedBytes& payload) {
   if (failed()) return;
   Result<wire::FrameKind> kind = wire::frame_kind(payload.view());
@@ -183,6 +162,8 @@ void Node::on_message(raft::NodeId from, const SharedBytes& payload) {
                 message ? "wrong sender or receiver" : message.status().message());
         return;
       }
+      if (message->type == raft::MessageType::kHeartbeat)
+        freshness_.on_told(message->token, message->match, ports_.clock->now_ms());
       step(raft::MessageReceived{std::move(*message)});
       return;
     }

@@ -34,6 +34,10 @@ void add_check(ordered_json* checks, const char* name, bool ok, const std::strin
   (*checks)[name] = {{"ok", ok}, {"message", message}};
 }
 
+bool is_required(const ordered_json& check) {
+  return check.value("required", true);
+}
+
 }  // namespace
 
 void Node::control_health(ControlPtr control) {
@@ -60,6 +64,8 @@ void Node::control_health(ControlPtr control) {
             space_low_ ? fmt::format("{} MiB are free, less than limits.disk_reserve_bytes",
                                      free_bytes_ >> 20)
                        : "in order");
+  // Without space this node still serves reads and deletes: no reason to send clients elsewhere.
+  checks["space"]["required"] = false;
   bool has_leader = static_cast<bool>(raft_->leader()) && (!leads() || raft_->leader_ready());
   const MemberInfo* leader = membership_.find(raft_->leader());
   std::string leader_text = leader != nullptr ? leader->name : "known";
@@ -69,12 +75,11 @@ void Node::control_health(ControlPtr control) {
   bool ok = true;
   std::string reasons;
   for (const auto& [name, check] : checks.items()) {
-    if (check["ok"].get<bool>() || name == "space") continue;
+    if (check["ok"].get<bool>() || !is_required(check)) continue;
     ok = false;
     reasons += (reasons.empty() ? "" : "; ") + name + ": " + check["message"].get<std::string>();
   }
   ordered_json out;
-  // Without space this node still serves reads and deletes: no reason to send clients elsewhere.
   out["status"] = !ok ? "unavailable" : space_low_ ? "degraded" : "ok";
   out["node_id"] = identity_.name;
   out["role"] = role_name(raft_->role());

@@ -16,6 +16,9 @@ struct Options {
   std::string node_info_json;      // an object merged into cluster.status' "node": version, plugins
   std::vector<std::string> peers;  // addresses to ask for admission
   uint64_t read_retry_ms = 350;    // a read index not answered is asked for again
+  // A leader's lease is shorter than its followers' promises (raft.vote_promise_ms) by this much.
+  uint64_t clock_drift_percent = 10;
+  uint64_t revision_waiters_max = 128;  // reads that wait for their min_revision; beyond it BUSY
   uint64_t trailing_entries = 10'000;
   uint64_t trailing_bytes = 256 << 20;
   uint64_t sync_interval_ms = 5'000;

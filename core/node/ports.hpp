@@ -112,9 +112,18 @@ struct NodeView {
   Membership membership;
 };
 
+// What other threads may answer without asking the node, see LeadershipClock and Freshness.
+struct LocalReads {
+  uint64_t lease_until_ms = 0;  // no other node leads before; on the node's clock
+  raft::Index commit;           // what a read under the lease must hold
+  uint64_t fresh_ms = 0;        // all that was acknowledged before is applied; 0: nothing is known
+};
+
 class ObserverPort {
  public:
   virtual ~ObserverPort() = default;
+  // After every step, before anything of it is told to another node.
+  virtual void on_local_reads(const LocalReads& reads) = 0;
   virtual void on_view(const NodeView& view) = 0;
   // Durably records that this node now belongs to identity.cluster.  The one port call that may
   // block: it happens once in a node's life.

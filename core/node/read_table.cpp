@@ -7,13 +7,7 @@
 namespace kvstore::node {
 namespace {
 
-void finish(ReadPtr read, raft::LogId at, uint64_t revision) {
-  if (read->min_revision > revision) {
-    read->fail(Code::kInvalid, "revision " + std::to_string(read->min_revision) +
-                                   " is in the future: the store is at " +
-                                   std::to_string(revision));
-    return;
-  }
+void finish(ReadPtr read, raft::LogId at) {
   ReadOutcome outcome;
   outcome.at = at;
   read->done(std::move(outcome));
@@ -21,7 +15,8 @@ void finish(ReadPtr read, raft::LogId at, uint64_t revision) {
 
 // Ends the reads of a map or vector that are past their deadline.
 template <typename Container, typename Get>
-void expire(Container* reads, uint64_t now_ms, Get get, Code code, const char* message) {
+void expire(Container* reads, uint64_t now_ms, Get get, Code code, const std::string& message,
+            const char* reason = nullptr) {
   for (auto it = reads->begin(); it != reads->end();) {
     ReadPtr& read = get(*it);
     if (read->deadline_ms > now_ms) {
@@ -30,7 +25,7 @@ void expire(Container* reads, uint64_t now_ms, Get get, Code code, const char* m
     }
     ReadPtr expired = std::move(read);
     it = reads->erase(it);
-    expired->fail(code, message);
+    expired->fail(code, message, reason);
   }
 }
 
@@ -48,12 +43,28 @@ ReadTable::~ReadTable() {
 
 void ReadTable::add(ReadPtr read, uint64_t revision) {
   revision_ = revision;
-  if (read->linearizable) {
-    unasked_.push_back(std::move(read));
-  } else if (read->min_revision <= revision_) {
-    finish(std::move(read), {raft::Term{}, applied_}, revision_);
+  if (read->consistency == Consistency::kStale) {
+    settle(std::move(read), {raft::Term{}, applied_});
   } else {
+    unasked_.push_back(std::move(read));
+  }
+}
+
+void ReadTable::add_confirmed(ReadPtr read, raft::Index index, raft::Term term) {
+  if (index <= applied_ || KVS_MUTATED(kReadBeforeApplied)) {
+    settle(std::move(read), {term, index});
+  } else {
+    confirmed_.emplace(index, std::move(read));
+  }
+}
+
+void ReadTable::settle(ReadPtr read, raft::LogId at) {
+  if (read->min_revision <= revision_) {
+    finish(std::move(read), at);
+  } else if (by_revision_.size() < revision_waiters_max_) {
     by_revision_.emplace(read->min_revision, std::move(read));
+  } else {
+    read->fail(Code::kBusy, "too many reads wait for a revision that is not there yet");
   }
 }
 
@@ -69,10 +80,8 @@ void ReadTable::on_result(const raft::ReadResult& result, raft::Term term) {
   for (ReadPtr& read : reads) {
     if (result.code != Code::kOk) {
       unasked_.push_back(std::move(read));
-    } else if (result.index <= applied_ || KVS_MUTATED(kReadBeforeApplied)) {
-      finish(std::move(read), {term, result.index}, revision_);
     } else {
-      confirmed_.emplace(result.index, std::move(read));
+      add_confirmed(std::move(read), result.index, term);
     }
   }
 }
@@ -82,11 +91,11 @@ void ReadTable::on_applied(raft::Index applied, raft::Term term, uint64_t revisi
   revision_ = revision;
   while (!confirmed_.empty() && confirmed_.begin()->first <= applied) {
     auto node = confirmed_.extract(confirmed_.begin());
-    finish(std::move(node.mapped()), {term, node.key()}, revision);
+    settle(std::move(node.mapped()), {term, node.key()});
   }
   while (!by_revision_.empty() && by_revision_.begin()->first <= revision) {
     auto node = by_revision_.extract(by_revision_.begin());
-    finish(std::move(node.mapped()), {term, applied}, revision);
+    finish(std::move(node.mapped()), {term, applied});
   }
 }
 
@@ -104,7 +113,10 @@ void ReadTable::tick(uint64_t now_ms, uint64_t retry_ms, bool leader_known) {
     expire(&asked.reads, now_ms, kSelf, Code::kUnreachable, kNotConfirmed);
   }
   expire(&confirmed_, now_ms, kSecond, Code::kTimeout, kBehind);
-  expire(&by_revision_, now_ms, kSecond, Code::kTimeout, kBehind);
+  expire(&by_revision_, now_ms, kSecond, Code::kTimeout,
+         "this node is at revision " + std::to_string(revision_) +
+             " and did not reach the min_revision of the read in time",
+         "revision_not_reached");
 }
 
 void ReadTable::fail_all(Code code, const char* message) {

@@ -1,5 +1,5 @@
 // Reads on their way: waiting to be asked for, asked, confirmed and waiting for the state to catch
-// up.
+// up, or for the revision that they want at least.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,14 @@ namespace kvstore::node {
 
 class ReadTable {
  public:
+  explicit ReadTable(uint64_t revision_waiters_max = UINT64_MAX)
+      : revision_waiters_max_(revision_waiters_max) {}
   ~ReadTable();
 
+  // kStale: waits for its min_revision alone.
   void add(ReadPtr read, uint64_t revision);
+  // One that needs no question: it waits for this index.
+  void add_confirmed(ReadPtr read, raft::Index index, raft::Term term);
 
   bool has_unasked() const { return !unasked_.empty(); }
   // All reads that were not asked for yet become one question with this token.
@@ -32,11 +37,15 @@ class ReadTable {
   void fail_all(Code code, const char* message);
 
  private:
+  // Ends the read, or lets it wait for its revision.
+  void settle(ReadPtr read, raft::LogId at);
+
   struct Asked {
     uint64_t at_ms = 0;
     std::vector<ReadPtr> reads;
   };
 
+  const uint64_t revision_waiters_max_;
   std::vector<ReadPtr> unasked_;
   std::map<uint64_t, Asked> asked_;                // by token
   std::multimap<raft::Index, ReadPtr> confirmed_;  // by read index

@@ -29,6 +29,7 @@ struct ProposalOutcome {
 struct ReadOutcome {
   Code code = Code::kOk;  // OK: the applied state serves the read from now on
   std::string message;
+  const char* reason = nullptr;  // why not, in one word: too_stale, revision_not_reached
   raft::LogId at;
 };
 
@@ -84,18 +85,27 @@ struct Proposal {
 };
 using ProposalPtr = std::unique_ptr<Proposal>;
 
+enum class Consistency : uint8_t {
+  kLinearizable,  // holds what was acknowledged before the read came
+  kLease,         // the same, on the word of the leader's lease; without one as kLinearizable
+  kStale,         // what this node has, within max_staleness_ms
+};
+
 // A wait for the moment from which the local applied state may serve a read.
 struct Read {
-  bool linearizable = true;   // false: only min_revision is waited for
-  uint64_t min_revision = 0;  // 0: none
+  Consistency consistency = Consistency::kLinearizable;
+  uint64_t max_staleness_ms = 0;  // kStale: what was acknowledged so long ago is held; 0: any age
+  uint64_t min_revision = 0;      // the state must be there; 0: none
   uint64_t deadline_ms = 0;
   bool may_forward = true;
   Completion<ReadOutcome> done;
 
-  void fail(Code code, std::string message) {
+  // `reason`, of static storage: more exact than the code.
+  void fail(Code code, std::string message, const char* reason = nullptr) {
     ReadOutcome outcome;
     outcome.code = code;
     outcome.message = std::move(message);
+    outcome.reason = reason;
     done(std::move(outcome));
   }
 };

@@ -14,12 +14,16 @@ enum class MessageType : uint8_t {
   kVote = 3,          // log: candidate's last entry; forced: part of a leadership transfer
   kVoteReply = 4,     // reject
   kAppend = 5,        // log: entry before the first one; entries; commit; read_round
-  kAppendReply = 6,   // reject; match (durable) or, if rejected, hint; read_round
+  // reject; match (durable) or, if rejected, hint; read_round; promise_ms; token: a number of the
+  // sender that heartbeats bring back to it, 0 for none.
+  kAppendReply = 6,
   // commit, never above what the receiver is known to hold; read_round, 0 in a mere notice of the
-  // commit index, which is not answered.
+  // commit index, which is not answered.  token and match: what was committed before the receiver
+  // sent the answer with this token is at or below this index; token 0: nothing is said.
   kHeartbeat = 7,
   // read_round; match: durable and known to agree with the leader's log.  Also answers an append,
   // when its acknowledgement waits for the disk or a snapshot is being installed.
+  // promise_ms, token as in kAppendReply.
   kHeartbeatReply = 8,
   kReadIndex = 9,  // token
   kReadIndexReply =
@@ -48,6 +52,7 @@ struct Message {
   // arrived confirms leadership for this read.
   uint64_t read_round = 0;
   uint64_t token = 0;
+  uint64_t promise_ms = 0;  // Options::vote_promise_ms of the sender
   std::vector<Entry> entries;
 };
 

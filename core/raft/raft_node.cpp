@@ -104,6 +104,15 @@ bool RaftNode::configuration_change_pending() const {
 bool RaftNode::leader_ready() const {
   return impl_->is_ready();
 }
+uint64_t RaftNode::read_round() const {
+  return impl_->role_ == Role::kLeader ? impl_->read_round_ : 0;
+}
+uint64_t RaftNode::confirmed_round() const {
+  return impl_->role_ == Role::kLeader ? impl_->confirmed_round() : 0;
+}
+LeaderLease RaftNode::lease() const {
+  return impl_->lease();
+}
 bool RaftNode::transferring() const {
   return static_cast<bool>(impl_->transfer_target_);
 }

@@ -35,6 +35,11 @@ struct Options {
   uint64_t uncommitted_bytes_max = 256 << 20;  // proposals beyond it are BUSY
   uint64_t apply_bytes_max = 32 << 20;         // given out to be applied and not yet Applied
   uint64_t entry_cache_bytes = 64 << 20;
+  // What this node promises with every answer to its leader: for so many milliseconds from then on
+  // it votes for nobody else, unless the leader itself asks for that election; nor does it within
+  // election_ticks of its start, for it may have promised before.  Must be shorter than
+  // election_ticks.  0: no promise, and no lease for its leader.
+  uint64_t vote_promise_ms = 0;
   // A learner is caught up when it acknowledged, within one election timeout, everything that was
   // in the leader's log when that round began (§4.2.1).
 };
@@ -64,6 +69,15 @@ struct PeerStatus {
   bool reverted = false;
 };
 
+// Until when a leader may take it for certain that nobody else leads: every message that carried
+// `round` or a later one left after that round began, a quorum answered one of them, and whoever
+// answered votes for nobody else for promise_ms after it received it.  So nothing is committed
+// elsewhere before the begin of `round` plus promise_ms, as measured by clocks that agree.
+struct LeaderLease {
+  uint64_t round = 0;       // 0: no lease
+  uint64_t promise_ms = 0;  // the shortest; UINT64_MAX: no other node's vote matters
+};
+
 class RaftNode {
  public:
   RaftNode(const Options& options, Restored restored);
@@ -89,6 +103,13 @@ class RaftNode {
   const Configuration& configuration_at(Index index) const;
   bool configuration_change_pending() const;
   bool leader_ready() const;  // leads and has committed this term's no-op
+  // Leader: the newest round, and the newest that a quorum echoed; each began when it first showed
+  // here, before any message with it was handed out.  Both start at 0 in each term.
+  uint64_t read_round() const;
+  uint64_t confirmed_round() const;
+  // No lease while leadership is handed over or a change of members is not committed, nor for the
+  // rest of a term in which another node was told to campaign: that message may arrive at any time.
+  LeaderLease lease() const;
   bool transferring() const;
   bool disk_stalled() const;
   // The leader of this term found that this node lost what it had acknowledged, and does not count

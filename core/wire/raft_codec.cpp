@@ -60,6 +60,7 @@ void put_fields(Encoder& e, const Message& m) {
   e.varint(m.rejected.value);
   e.varint(m.read_round);
   e.varint(m.token);
+  e.varint(m.promise_ms);
   e.varint(m.entries.size());
 }
 
@@ -88,6 +89,7 @@ Status take_fields(Decoder& d, Message* m) {
   m->rejected.value = d.varint();
   m->read_round = d.varint();
   m->token = d.varint();
+  m->promise_ms = d.varint();
   if (!d.ok()) return corrupt("header malformed or cut short");
   if (!m->from || !m->to) return corrupt("node id 0");
   return Status();

@@ -20,6 +20,9 @@ void set_raft(const Config& config, ServerOptions* out) {
   raft.heartbeat_ticks = static_cast<uint32_t>(ticks(c.heartbeat_ms, out->tick_ms));
   raft.election_ticks = static_cast<uint32_t>(ticks(c.election_timeout_ms, out->tick_ms));
   raft.disk_stall_ticks = static_cast<uint32_t>(ticks(c.disk_stall_ms, out->tick_ms));
+  // Two ticks less: the first after an answer may come at once, and each a little late.
+  if (c.lease_reads) raft.vote_promise_ms = (raft.election_ticks - 2) * out->tick_ms;
+  out->node.clock_drift_percent = c.clock_drift_percent;
   raft.append_bytes_max = c.append_message_bytes_max;
   raft.inflight_messages_max = static_cast<uint32_t>(c.inflight_messages_max);
   raft.inflight_bytes_max = c.inflight_bytes_max;

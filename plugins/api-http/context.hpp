@@ -1,6 +1,7 @@
 // What handlers work with besides the request.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "engine.hpp"
@@ -14,6 +15,7 @@ namespace kvstore::http {
 struct Context {
   std::shared_ptr<Engine> engine;
   const Config& config;
+  std::atomic<uint32_t> sync_waiters{0};  // requests for health that wait for this node to catch up
 
   const sdk::Host& host() const { return engine->host(); }
 };

@@ -1,5 +1,7 @@
 #include "engine.hpp"
 
+#include <optional>
+
 namespace kvstore::http {
 namespace {
 
@@ -45,6 +47,51 @@ Upload& Upload::operator=(Upload&& other) noexcept {
 
 Upload::~Upload() {
   if (upload_ != nullptr && !engine_->is_shut()) engine_->table()->upload_close(upload_);
+}
+
+namespace {
+
+// An answer that a thread waits for.
+struct ReadWait {
+  std::mutex mutex;
+  std::condition_variable answered;
+  bool done = false;
+  kvs_reader* reader = nullptr;
+  uint64_t term = 0;
+  std::optional<ApiError> error;
+
+  static void take(void* user, const kvs_result* result, kvs_reader* reader) noexcept {
+    auto* wait = static_cast<ReadWait*>(user);
+    std::lock_guard lock(wait->mutex);
+    if (result->status != KVS_OK) wait->error = error_from_result(*result);
+    wait->reader = reader;
+    wait->term = result->at.term;
+    wait->done = true;
+    wait->answered.notify_all();  // inside the lock: the waiter ends its life
+  }
+};
+
+}  // namespace
+
+Reader Engine::read_open_and_wait(const kvs_call& call, const kvs_read_options& options) {
+  ReadWait wait;
+  kvs_error err = sdk::make_error();
+  kvs_reader* now = nullptr;
+  begin();
+  const kvs_status status =
+      table_->read_open(table_->ctx, &call, &options, &ReadWait::take, &wait, &now, &err);
+  if (status != KVS_OK || now != nullptr) {
+    finish();
+    if (status != KVS_OK) throw error_from_status(status, err.message);
+    return Reader(shared_from_this(), now, 0);
+  }
+  {
+    std::unique_lock lock(wait.mutex);
+    wait.answered.wait(lock, [&] { return wait.done; });
+  }
+  finish();
+  if (wait.error) throw ApiError(*wait.error);
+  return Reader(shared_from_this(), wait.reader, wait.term);
 }
 
 Upload Engine::upload_open(const kvs_call& call, uint64_t total_bytes) {

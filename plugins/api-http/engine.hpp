@@ -112,6 +112,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   template <typename Fn>
   void read_open(const ExchangePtr& exchange, const kvs_call& call, const kvs_read_options& options,
                  Fn fn, UniqueFunction<void(const ApiError&)> on_error);
+  // Blocks until the engine answers: for an exchange's thread.  Throws ApiError.
+  Reader read_open_and_wait(const kvs_call& call, const kvs_read_options& options);
   // Throws ApiError.
   Upload upload_open(const kvs_call& call, uint64_t total_bytes);
   std::string metrics() const;

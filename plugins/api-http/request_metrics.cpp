@@ -23,38 +23,44 @@ RequestMetrics::RequestMetrics(const sdk::Host& host, const Router& router,
                                std::string_view instance_name)
     : metrics_(host.metrics()) {
   if (metrics_ == nullptr) return;
-  by_name_[kNoRoute] = make_series(kNoRoute, instance_name);
+  const std::string instance = label(instance_name);
+  make_series(kNoRoute, instance, &by_name_[kNoRoute]);
   by_route_[nullptr] = &by_name_[kNoRoute];
   for (const Route& route : router.routes()) {
-    if (by_name_.find(route.name) == by_name_.end()) {
-      by_name_[route.name] = make_series(route.name, instance_name);
-    }
-    by_route_[&route] = &by_name_[route.name];
+    Series& series = by_name_[route.name];
+    if (series.labels.empty()) make_series(route.name, instance, &series);
+    by_route_[&route] = &series;
   }
 }
 
-RequestMetrics::Series RequestMetrics::make_series(std::string_view route,
-                                                   std::string_view instance_name) const {
-  const std::string labels =
-      "api=\"" + label(instance_name) + "\",route=\"" + std::string(route) + "\"";
-  Series series;
-  for (size_t i = 0; i < series.requests.size(); ++i) {
-    const std::string with_code = labels + ",code=\"" + std::to_string(i + 2) + "xx\"";
-    metrics_->series(metrics_->ctx, KVS_METRIC_COUNTER, "kvstore_http_requests_total",
-                     "HTTP requests answered", with_code.c_str(), &series.requests[i]);
-  }
+void RequestMetrics::make_series(std::string_view route, const std::string& instance_name,
+                                 Series* series) const {
+  series->labels = "api=\"" + instance_name + "\",route=\"" + std::string(route) + "\"";
   metrics_->series(metrics_->ctx, KVS_METRIC_HISTOGRAM, "kvstore_http_request_seconds",
-                   "Time from a request's header to its answer", labels.c_str(), &series.seconds);
-  return series;
+                   "Time from a request's header to its answer.", series->labels.c_str(),
+                   &series->seconds);
+}
+
+uint64_t RequestMetrics::requests_of(Series& series, int http_status) {
+  std::atomic<uint64_t>& slot = series.requests[static_cast<size_t>(
+      std::clamp(http_status, kStatusMin, kStatusMax) - kStatusMin)];
+  if (const uint64_t made = slot.load(std::memory_order_acquire); made != 0) return made;
+  std::lock_guard lock(mutex_);
+  uint64_t handle = slot.load(std::memory_order_relaxed);
+  if (handle != 0) return handle;
+  const std::string labels = series.labels + ",code=\"" + std::to_string(http_status) + "\"";
+  metrics_->series(metrics_->ctx, KVS_METRIC_COUNTER, "kvstore_http_requests_total",
+                   "HTTP requests answered.", labels.c_str(), &handle);
+  slot.store(handle, std::memory_order_release);
+  return handle;
 }
 
 void RequestMetrics::count(const Route* route, int http_status, uint64_t elapsed_ns) {
   if (metrics_ == nullptr) return;
   const auto found = by_route_.find(route);
   if (found == by_route_.end()) return;
-  const Series& series = *found->second;
-  const size_t code = static_cast<size_t>(std::clamp(http_status / 100, 2, 5) - 2);
-  metrics_->add(metrics_->ctx, series.requests[code], 1);
+  Series& series = *found->second;
+  metrics_->add(metrics_->ctx, requests_of(series, http_status), 1);
   metrics_->observe(metrics_->ctx, series.seconds, static_cast<double>(elapsed_ns) * 1e-9);
 }
 

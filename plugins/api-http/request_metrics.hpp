@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -13,9 +15,10 @@
 
 namespace kvstore::http {
 
-// kvstore_http_requests_total{api,route,code="2xx"} and
+// kvstore_http_requests_total{api,route,code="200"} and
 // kvstore_http_request_seconds{api,route}, from the end of the header to the last byte of the
-// answer.  Without the host's metrics extension nothing is counted.  [any-thread]
+// answer.  A status has a series once it was answered.  Without the host's metrics extension
+// nothing is counted.  [any-thread]
 class RequestMetrics {
  public:
   RequestMetrics(const sdk::Host& host, const Router& router, std::string_view instance_name);
@@ -23,15 +26,19 @@ class RequestMetrics {
   void count(const Route* route, int http_status, uint64_t elapsed_ns);
 
  private:
+  static constexpr int kStatusMin = 200, kStatusMax = 599;
   struct Series {
-    std::array<uint64_t, 4> requests{};  // 2xx .. 5xx
+    std::string labels;
+    std::array<std::atomic<uint64_t>, kStatusMax - kStatusMin + 1> requests{};  // 0: not made yet
     uint64_t seconds = 0;
   };
-  Series make_series(std::string_view route, std::string_view instance_name) const;
+  void make_series(std::string_view route, const std::string& instance_name, Series* series) const;
+  uint64_t requests_of(Series& series, int http_status);
 
   const kvs_metrics* metrics_;
   std::map<std::string_view, Series> by_name_;
-  std::map<const Route*, const Series*> by_route_;
+  std::map<const Route*, Series*> by_route_;
+  std::mutex mutex_;  // while a series is made
 };
 
 }  // namespace kvstore::http

@@ -96,6 +96,8 @@ bool Database::get(std::string_view key, const Snapshot* snapshot, std::string* 
 std::unique_ptr<leveldb::Iterator> Database::iterate(const Snapshot* snapshot) {
   leveldb::ReadOptions options;
   options.verify_checksums = true;
+  // A walk over everything must neither push out what single reads use nor take the cache's memory.
+  options.fill_cache = false;
   options.snapshot = snapshot != nullptr ? snapshot->get() : nullptr;
   return std::unique_ptr<leveldb::Iterator>(db_->NewIterator(options));
 }

@@ -67,8 +67,8 @@ TEST_CASE("reads end at their deadlines wherever they wait") {
   ReadTable table;
   table.add(make_read(&ends, 100), 0);
   table.ask(1, 0);
-  table.on_result(answer(1, 9), {1});             // waits for the state
-  table.add(make_read(&ends, 100, 7, false), 0);  // waits for a revision
+  table.on_result(answer(1, 9), {1});                           // waits for the state
+  table.add(make_read(&ends, 100, 7, Consistency::kStale), 0);  // waits for a revision
   table.add(make_read(&ends, 100), 0);
   table.ask(2, 0);                      // waits for an answer
   table.add(make_read(&ends, 100), 0);  // waits for a leader
@@ -87,13 +87,13 @@ TEST_CASE("reads end at their deadlines wherever they wait") {
   CHECK(ends.reads.size() == 4);
 }
 
-TEST_CASE("min_revision: a local read waits for it, a linearizable one knows it is in the future") {
+TEST_CASE("min_revision is waited for, by local reads and by confirmed ones") {
   Ends ends;
   ReadTable table;
   table.on_applied({5}, {1}, 50);
-  table.add(make_read(&ends, 1'000, 50, false), 50);
+  table.add(make_read(&ends, 1'000, 50, Consistency::kStale), 50);
   CHECK(ends.reads.size() == 1);
-  table.add(make_read(&ends, 1'000, 52, false), 50);
+  table.add(make_read(&ends, 1'000, 52, Consistency::kStale), 50);
   table.on_applied({6}, {1}, 51);
   CHECK(ends.reads.size() == 1);
   table.on_applied({7}, {1}, 53);
@@ -101,9 +101,35 @@ TEST_CASE("min_revision: a local read waits for it, a linearizable one knows it 
   table.add(make_read(&ends, 1'000, 60), 53);
   table.ask(1, 0);
   table.on_result(answer(1, 7), {1});
+  CHECK(ends.reads.size() == 2);
+  table.tick(1'000, 350, true);
   REQUIRE(ends.reads.size() == 3);
-  CHECK(ends.reads[2].code == Code::kInvalid);
-  CHECK(ends.reads[2].message.find("60") != std::string::npos);
+  CHECK(ends.reads[2].code == Code::kTimeout);
+  CHECK(std::string(ends.reads[2].reason) == "revision_not_reached");
+}
+
+TEST_CASE("a read that is confirmed already waits for its index alone") {
+  Ends ends;
+  ReadTable table(1);
+  table.on_applied({5}, {1}, 50);
+  table.add_confirmed(make_read(&ends, 1'000), {5}, {1});
+  CHECK(ends.reads.size() == 1);
+  table.add_confirmed(make_read(&ends, 1'000), {6}, {1});
+  CHECK(ends.reads.size() == 1);
+  CHECK_FALSE(table.has_unasked());
+  table.on_applied({6}, {1}, 51);
+  CHECK(ends.reads.size() == 2);
+}
+
+TEST_CASE("so many reads wait for a revision at a time") {
+  Ends ends;
+  ReadTable table(1);
+  table.add(make_read(&ends, 1'000, 7, Consistency::kStale), 0);
+  table.add(make_read(&ends, 1'000, 8, Consistency::kStale), 0);
+  REQUIRE(ends.reads.size() == 1);
+  CHECK(ends.reads[0].code == Code::kBusy);
+  table.on_applied({1}, {1}, 7);
+  CHECK(ends.reads.size() == 2);
 }
 
 }  // namespace

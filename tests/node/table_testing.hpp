@@ -28,11 +28,11 @@ inline ProposalPtr make_proposal(Ends* ends, uint64_t deadline_ms) {
 }
 
 inline ReadPtr make_read(Ends* ends, uint64_t deadline_ms, uint64_t min_revision = 0,
-                         bool linearizable = true) {
+                         Consistency consistency = Consistency::kLinearizable) {
   auto r = std::make_unique<Read>();
   r->deadline_ms = deadline_ms;
   r->min_revision = min_revision;
-  r->linearizable = linearizable;
+  r->consistency = consistency;
   r->done =
       Completion<ReadOutcome>([ends](ReadOutcome&& o) { ends->reads.push_back(std::move(o)); });
   return r;

@@ -112,6 +112,10 @@ void Checker::read_answered(uint64_t revision, uint64_t floor) {
   for (auto& invariant : invariants_) invariant->on_read(*this, revision, floor);
 }
 
+void Checker::stale_read_answered(const StaleRead& read) {
+  for (auto& invariant : invariants_) invariant->on_stale_read(*this, read);
+}
+
 void Checker::on_send(SimNode& node, const raft::Message& message) {
   for (auto& invariant : invariants_) invariant->on_send(*this, node, message);
 }

@@ -49,6 +49,13 @@ struct Ledger {
 
 class Checker;
 
+// A read that was answered from a state of this revision.
+struct StaleRead {
+  uint64_t revision = 0;
+  uint64_t min_revision = 0;  // 0: none was asked for
+  uint64_t since_us = 0;      // nothing acknowledged before may be missing; 0: anything may
+};
+
 // One promise.  Every function is called for everything that happens; most look at one thing.
 class Invariant {
  public:
@@ -64,6 +71,7 @@ class Invariant {
   virtual void on_acknowledged(Checker&, raft::LogId /*at*/, uint64_t /*revision*/) {}
   // A read was answered from a state of this revision; `floor`: acknowledged before it began.
   virtual void on_read(Checker&, uint64_t /*revision*/, uint64_t /*floor*/) {}
+  virtual void on_stale_read(Checker&, const StaleRead&) {}
   virtual void on_step(Checker&) {}
 };
 
@@ -77,6 +85,7 @@ class Checker final : public Probe {
   void look();
   void acknowledged(raft::LogId at, uint64_t revision);
   void read_answered(uint64_t revision, uint64_t floor);
+  void stale_read_answered(const StaleRead& read);
   // The first violation stops the world; later ones are its consequences.
   void violated(const std::string& invariant, const std::string& what);
 

@@ -327,11 +327,15 @@ void Clients::read(const CallPtr& call, std::vector<std::string> keys, bool list
   SimNode& node = (*cluster_)[call->node];
   auto read = std::make_unique<node::Read>();
   read->deadline_ms = node.clock_ms() + cluster_->world.between(200, kTimeoutMaxMs);
+  if (cluster_->world.chance(50)) read->consistency = node::Consistency::kLease;
+  const uint64_t before = node.node().counters().lease_reads;
   read->done = node::Completion<node::ReadOutcome>(
       [this, call, list, keys = std::move(keys)](node::ReadOutcome&& outcome) {
         take_read(call, keys, list, outcome);
       });
   node.read(std::move(read));
+  if (node.running() && node.node().counters().lease_reads > before)
+    checker_->coverage().count(Fault::kLeaseRead);
 }
 
 void Clients::take_read(const CallPtr& call, const std::vector<std::string>& keys, bool list,

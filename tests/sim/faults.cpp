@@ -57,6 +57,11 @@ constexpr std::array<const char*, kFaultCount> kNames = {
     "lease or TTL ended",
     "request replayed",
     "request sent again",
+    "attack on a lease",
+    "read under a lease",
+    "stale read",
+    "refused as too stale",
+    "revision awaited",
 };
 
 }  // namespace

@@ -65,6 +65,11 @@ enum class Fault : uint8_t {
   kLeaseEnded,
   kRequestReplayed,
   kRequestSentAgain,
+  kLeaseAttack,
+  kLeaseRead,
+  kStaleRead,
+  kTooStale,
+  kRevisionAwaited,
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);

@@ -21,6 +21,7 @@ std::unique_ptr<Invariant> deterministic_state();
 std::unique_ptr<Invariant> one_past();
 std::unique_ptr<Invariant> acknowledged_is_committed();
 std::unique_ptr<Invariant> fresh_reads();
+std::unique_ptr<Invariant> bounded_staleness();
 std::unique_ptr<Invariant> bounded_queues();
 std::unique_ptr<Invariant> held_entries_stay();
 std::unique_ptr<Invariant> configuration_follows_log();

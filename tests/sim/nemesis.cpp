@@ -251,7 +251,7 @@ void Nemesis::fill_disk(SimNode* node) {
 void Nemesis::act_on_clock(size_t i) {
   if (!plan_.clocks) return;
   SimNode& node = (*cluster_)[i];
-  if (chance(60)) {
+  if (chance(60) || plan_.leases) {
     node.wall_offset_ms = static_cast<int64_t>(world_.below(7'200'000)) - 3'600'000;
     say(Fault::kWallJump, fmt::format("{} to {} ms", node.name(), node.wall_offset_ms));
   } else {
@@ -283,6 +283,7 @@ void Nemesis::add_or_promote(size_t via) {
     joiner = cluster_->add_node();
     (*cluster_)[joiner].config.options = (*cluster_)[0].config.options;
     (*cluster_)[joiner].config.bug = (*cluster_)[0].config.bug;
+    (*cluster_)[joiner].config.tick_us = (*cluster_)[0].config.tick_us;
     (*cluster_)[joiner].start();
     checker_->look();
   }

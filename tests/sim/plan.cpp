@@ -63,6 +63,20 @@ void draw_network(World& world, NetworkFaults* faults) {
 
 }  // namespace
 
+// Every member promises, some with clocks that run apart by nearly what is allowed, and answers may
+// take longer than a lease lasts.
+void draw_leases(World& world, SimCluster* cluster, NetworkFaults* faults) {
+  for (size_t i = 0; i < cluster->size(); ++i) {
+    SimConfig& config = (*cluster)[i].config;
+    config.clock_percent = world.between(96, 104);
+    // Ticks come up to 2% early, and the first of them at once.
+    const raft::Options& raft = config.options.raft;
+    config.options.raft.vote_promise_ms =
+        (raft.election_ticks - 2) * config.tick_us / kMs * 98 / 100;
+  }
+  if (world.chance(40)) faults->delay_max_us = world.between(100, 400) * kMs;
+}
+
 Plan Plan::draw(SimCluster* cluster) {
   World& world = cluster->world;
   Plan plan;
@@ -81,6 +95,8 @@ Plan Plan::draw(SimCluster* cluster) {
   for (uint64_t i = 0; i < plan.voters; ++i)
     draw_history(world, &(*cluster)[i].config.options.history);
   plan.lease_clients = world.chance(50) ? world.between(1, 4) : 0;
+  plan.leases = world.chance(35);
+  if (plan.leases) draw_leases(world, cluster, &plan.network);
   return plan;
 }
 
@@ -97,6 +113,7 @@ std::string Plan::describe() const {
   add(clocks, "clocks");
   add(membership, "membership");
   add(losses, "losses");
+  add(leases, "leases");
   return fmt::format(
       "voters={} clients={} lease clients={} steps={} delay<={}us drop={}% duplicate={}% "
       "reorder={}% lane={}B "

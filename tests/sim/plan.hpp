@@ -23,6 +23,7 @@ struct Plan {
   bool disks = false;
   bool clocks = false;
   bool membership = false;
+  bool leases = false;  // and clocks within what a lease allows
   bool losses = false;  // of whole disks; not together with membership, see Nemesis
   NetworkFaults network;
   DiskFaults disk;

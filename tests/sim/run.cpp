@@ -5,9 +5,11 @@
 #include "base/log.hpp"
 #include "sim/checker.hpp"
 #include "sim/clients.hpp"
+#include "sim/lease_attacks.hpp"
 #include "sim/lease_clients.hpp"
 #include "sim/nemesis.hpp"
 #include "sim/plan.hpp"
+#include "sim/stale_reads.hpp"
 #include "sim/state_comparisons.hpp"
 
 namespace kvstore::sim {
@@ -48,6 +50,8 @@ class Runner {
         checker_(&cluster_, &result_.coverage),
         clients_(&cluster_, &checker_, plan_.clients, plan_.client_pause_us),
         leases_(&cluster_, &checker_, plan_.lease_clients),
+        stale_reads_(&cluster_, &checker_, &result_.coverage),
+        lease_attacks_(&cluster_, &result_.coverage),
         nemesis_(&cluster_, &checker_, plan_, &result_.coverage),
         comparisons_(&cluster_, &checker_, &result_.coverage) {
     result_.plan = plan_.describe();
@@ -100,6 +104,7 @@ class Runner {
     cluster_.network.faults = plan_.network;
     clients_.start();
     leases_.start();
+    stale_reads_.start();
     cluster_.wait_for_leader(2 * kSecond);
   }
 
@@ -107,6 +112,7 @@ class Runner {
     for (uint64_t step = 0; step < plan_.steps && !checker_.failed(); ++step) {
       nemesis_.act();
       comparisons_.act();
+      if (plan_.leases) lease_attacks_.act();
       cluster_.run_for(cluster_.world.between(kMs, plan_.step_max_us));
     }
   }
@@ -128,7 +134,8 @@ class Runner {
     cluster_.run_for(2 * kSecond);
     clients_.finish();
     leases_.finish();
-    const auto idle = [this] { return clients_.idle() && leases_.idle(); };
+    stale_reads_.finish();
+    const auto idle = [this] { return clients_.idle() && leases_.idle() && stale_reads_.idle(); };
     if (!cluster_.run_until(idle, kHealLimitUs))
       return fail("each request ends once", "some requests never ended");
     if (!cluster_.run_until([this] { return leases_.all_ended(); }, kHealLimitUs))
@@ -228,6 +235,8 @@ class Runner {
   Checker checker_;
   Clients clients_;
   LeaseClients leases_;
+  StaleReads stale_reads_;
+  LeaseAttacks lease_attacks_;
   Nemesis nemesis_;
   StateComparisons comparisons_;
 };

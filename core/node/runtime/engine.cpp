@@ -102,6 +102,27 @@ void Engine::publish(std::shared_ptr<const NodeView> view) {
   view_ = std::move(view);
 }
 
+// The commit index goes first: who finds the lease finds what a read under it must hold.
+void Engine::publish(const LocalReads& reads) {
+  commit_index_.store(reads.commit.value);
+  lease_until_ms_.store(reads.lease_until_ms);
+  fresh_ms_.store(reads.fresh_ms);
+}
+
+bool Engine::may_read_here(const kvs_read_options& o) const {
+  const kv::StateMachine& machine = *parts_.machine;
+  if (o.consistency == KVS_READ_LINEARIZABLE || machine.revision() < o.min_revision) return false;
+  if (o.consistency == KVS_READ_STALE && o.max_staleness_ms == 0) return true;
+  // The clock is read after the lease: at that moment, which is after the call began, the lease
+  // held, and whatever was committed by then is at or below the commit index read next.
+  const uint64_t until_ms = lease_until_ms_.load();
+  const uint64_t fresh_ms = fresh_ms_.load();
+  const uint64_t now_ms = parts_.clock->now_ms();
+  if (now_ms < until_ms && machine.applied_index() >= commit_index_.load()) return true;
+  return o.consistency == KVS_READ_STALE && fresh_ms != 0 &&
+         now_ms - fresh_ms <= o.max_staleness_ms;
+}
+
 std::shared_ptr<const NodeView> Engine::view() const {
   std::lock_guard lock(view_mutex_);
   return view_;

@@ -58,6 +58,11 @@ class Engine {
   void publish(std::shared_ptr<const NodeView> view);
   std::shared_ptr<const NodeView> view() const;
 
+  // [raft-thread]
+  void publish(const LocalReads& reads);
+  // Whether the applied state may answer such a read as it is, at the moment.
+  bool may_read_here(const kvs_read_options& options) const;
+
   const Parts& parts() const { return parts_; }
   const EngineLimits& limits() const { return limits_; }
   Budget& proposals() { return proposals_; }
@@ -77,6 +82,9 @@ class Engine {
   Budget readers_;
   Budget uploads_;
   std::atomic<uint64_t> upload_seed_;
+  std::atomic<uint64_t> lease_until_ms_{0};
+  std::atomic<uint64_t> commit_index_{0};
+  std::atomic<uint64_t> fresh_ms_{0};
   mutable std::mutex view_mutex_;
   std::shared_ptr<const NodeView> view_;
 };

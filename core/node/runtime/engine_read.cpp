@@ -1,6 +1,8 @@
 #include <mutex>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "kv/reader.hpp"
 #include "node/runtime/engine.hpp"
 #include "node/runtime/engine_convert.hpp"
@@ -89,6 +91,9 @@ void complete_read(Engine::Frontend* frontend, const ReadOutcome& outcome, uint6
   }
   kvs_result r = make_result(code, message, outcome.at, view.get(), frontend->name());
   r.revision = engine.parts().machine->revision();
+  std::string reason;
+  if (outcome.reason != nullptr) reason = fmt::format(R"({{"code":"{}"}})", outcome.reason);
+  r.json = plugin::to_slice(reason);
   if (code == Code::kCompacted) {
     r.compacted_revision = engine.parts().machine->compacted_revision();
   }
@@ -106,10 +111,7 @@ kvs_status engine_read_open(void* ctx, const kvs_call* c, const kvs_read_options
   if (o->consistency > KVS_READ_STALE) {
     return plugin::fill_error(err, Status(Code::kUnsupported, "this consistency is unknown"));
   }
-  // A lease read is served as a linearizable one, and a staleness bound is met by reading fresh:
-  // both are stronger than asked for.
-  bool stale = o->consistency == KVS_READ_STALE && o->max_staleness_ms == 0;
-  if (stale && engine.parts().machine->revision() >= o->min_revision) {
+  if (engine.may_read_here(*o)) {
     if (Status s = check_revision(engine, o->revision); !s) return plugin::fill_error(err, s);
     if (!engine.readers().take(0)) {
       return plugin::fill_error(err, Status(Code::kBusy, "too many reads are open"));
@@ -121,7 +123,8 @@ kvs_status engine_read_open(void* ctx, const kvs_call* c, const kvs_read_options
     return plugin::fill_error(err, Status(Code::kBusy, "too many reads are waiting"));
   }
   auto read = std::make_unique<Read>();
-  read->linearizable = !stale;
+  read->consistency = static_cast<Consistency>(o->consistency);
+  read->max_staleness_ms = o->max_staleness_ms;
   read->min_revision = o->min_revision;
   read->deadline_ms = engine.deadline_ms(c);
   read->may_forward = (c->flags & KVS_CALL_NO_FORWARD) == 0;

@@ -1,5 +1,7 @@
 #include "node/runtime/node_metrics.hpp"
 
+#include <algorithm>
+
 namespace kvstore::node::runtime {
 namespace {
 
@@ -30,11 +32,23 @@ constexpr Series kGauges[] = {
     {"kvstore_engine_readers_open", "Readers open at the moment."},
     {"kvstore_engine_uploads_open", "Large values being received."},
     {"kvstore_engine_watches_open", "Watches open at the moment."},
+    {"kvstore_engine_proposals_limit", "Writes accepted at a time; beyond it 429."},
+    {"kvstore_engine_proposal_bytes_limit", "Bytes of writes accepted at a time; beyond it 429."},
+    {"kvstore_engine_reads_waiting_limit", "Reads and calls waiting at a time; beyond it 429."},
+    {"kvstore_engine_readers_limit", "Readers open at a time; beyond it 429."},
+    {"kvstore_engine_uploads_limit", "Large values received at a time; beyond it 429."},
+    {"kvstore_engine_forwarded_requests", "Requests of other nodes being served here."},
+    {"kvstore_engine_forwarded_requests_limit", "Requests of other nodes served at a time."},
+    {"kvstore_disk_space_low",
+     "1 while this node's disk, or for a leader a member's, is nearly full."},
+    {"kvstore_raft_lease_held", "1 while this leader may answer lease reads by itself."},
     {"kvstore_disk_free_bytes", "Free space on the disk of the data directory."},
 };
 constexpr Series kCounters[] = {
     {"kvstore_engine_proposals_total", "Writes submitted to this node."},
     {"kvstore_engine_reads_total", "Reads that needed confirmation."},
+    {"kvstore_engine_lease_reads_total", "Reads that the node served by its lease."},
+    {"kvstore_engine_too_stale_reads_total", "Stale reads refused because of their age."},
     {"kvstore_engine_forwarded_total", "Requests forwarded to the leader."},
     {"kvstore_raft_leader_changes_total", "Changes of the known leader."},
     {"kvstore_snapshots_sent_total", "Snapshots sent to other nodes."},
@@ -45,7 +59,8 @@ constexpr Series kCounters[] = {
 
 }  // namespace
 
-NodeMetrics::NodeMetrics(const kvs_metrics* metrics) : metrics_(metrics) {
+NodeMetrics::NodeMetrics(const kvs_metrics* metrics, PeerMetrics* peers)
+    : metrics_(metrics), peers_(peers) {
   static_assert(std::size(kGauges) == kGaugeCount && std::size(kCounters) == kCounterCount);
   if (metrics_ == nullptr) return;
   for (size_t i = 0; i < kGaugeCount; ++i) {
@@ -68,6 +83,20 @@ void NodeMetrics::raise(Counter counter, uint64_t total) {
   if (total == totals_[counter]) return;
   metrics_->add(metrics_->ctx, counters_[counter], static_cast<double>(total - totals_[counter]));
   totals_[counter] = total;
+}
+
+void NodeMetrics::update_peers(const Node& node) {
+  const raft::RaftNode& raft = node.raft();
+  for (const MemberInfo& member : node.membership().members()) {
+    if (member.id == node.identity().id) continue;
+    peers_->set_name(member.id, member.name);
+    if (raft.role() != raft::Role::kLeader) peers_->set_progress(member.id, 0, 0, false);
+  }
+  const uint64_t last = raft.log().last().index.value;
+  for (const raft::PeerStatus& peer : raft.peers()) {
+    peers_->set_progress(peer.id, peer.match.value, last - std::min(last, peer.match.value),
+                         peer.recently_active && !peer.reverted);
+  }
 }
 
 void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
@@ -94,10 +123,23 @@ void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
   set(kReadersOpen, engine.readers().items());
   set(kUploadsOpen, engine.uploads().items());
   set(kWatchesOpen, engine.parts().watches->watches());
+  const EngineLimits& limits = engine.limits();
+  set(kProposalsLimit, limits.proposals_max);
+  set(kProposalBytesLimit, limits.proposal_bytes_max);
+  set(kReadsLimit, limits.reads_max);
+  set(kReadersLimit, limits.readers_max);
+  set(kUploadsLimit, limits.uploads_max);
+  set(kForwardedInside, node.forwarded_requests());
+  set(kForwardedLimit, node.options().forwarded_requests_max);
+  set(kMembersLowOnSpace, raft.any_space_low() ? 1 : 0);
+  set(kLeaseHeld, node.lease_until_ms() > now_ms ? 1 : 0);
+  update_peers(node);
   if (node.free_bytes() != UINT64_MAX) set(kDiskFree, node.free_bytes());
   const Counters& c = node.counters();
   raise(kProposals, c.proposals);
   raise(kReads, c.reads);
+  raise(kLeaseReads, c.lease_reads);
+  raise(kTooStaleReads, c.too_stale_reads);
   raise(kForwarded, c.forwarded);
   raise(kLeaderChanges, c.leader_changes);
   raise(kSnapshotsSent, c.snapshots_sent);

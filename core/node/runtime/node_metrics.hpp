@@ -8,6 +8,7 @@
 
 #include "node/node.hpp"
 #include "node/runtime/engine.hpp"
+#include "node/runtime/peer_metrics.hpp"
 
 namespace kvstore::node::runtime {
 
@@ -15,7 +16,7 @@ namespace kvstore::node::runtime {
 class NodeMetrics {
  public:
   // `metrics` may be null: then nothing happens.
-  explicit NodeMetrics(const kvs_metrics* metrics);
+  NodeMetrics(const kvs_metrics* metrics, PeerMetrics* peers);
 
   // Sets every series, but at most once in kIntervalMs.
   void update(const Node& node, Engine& engine, uint64_t now_ms);
@@ -43,12 +44,23 @@ class NodeMetrics {
     kReadersOpen,
     kUploadsOpen,
     kWatchesOpen,
+    kProposalsLimit,
+    kProposalBytesLimit,
+    kReadsLimit,
+    kReadersLimit,
+    kUploadsLimit,
+    kForwardedInside,
+    kForwardedLimit,
+    kMembersLowOnSpace,
+    kLeaseHeld,
     kDiskFree,
     kGaugeCount
   };
   enum Counter : size_t {
     kProposals,
     kReads,
+    kLeaseReads,
+    kTooStaleReads,
     kForwarded,
     kLeaderChanges,
     kSnapshotsSent,
@@ -58,10 +70,12 @@ class NodeMetrics {
     kCounterCount
   };
 
+  void update_peers(const Node& node);
   void set(Gauge gauge, uint64_t value);
   void raise(Counter counter, uint64_t total);
 
   const kvs_metrics* metrics_;
+  PeerMetrics* peers_;
   std::array<uint64_t, kGaugeCount> gauges_{};
   std::array<uint64_t, kCounterCount> counters_{};
   std::array<uint64_t, kCounterCount> totals_{};

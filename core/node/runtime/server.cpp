@@ -51,7 +51,10 @@ Status in_role(const char* role, const PluginUse& plugin, const Status& status) 
 
 struct Server::Impl : ObserverPort {
   explicit Impl(ServerOptions o)
-      : options(std::move(o)), raft_thread(options.tick_ms), host(&raft_thread) {}
+      : options(std::move(o)),
+        peer_metrics(options.metrics),
+        raft_thread(options.tick_ms),
+        host(&raft_thread, &peer_metrics) {}
 
   Status start();
   Status start_parts();
@@ -77,6 +80,7 @@ struct Server::Impl : ObserverPort {
     engine->publish(std::make_shared<const NodeView>(view));
     host.set_identity(view.identity, view.membership);
   }
+  void on_local_reads(const LocalReads& reads) override { engine->publish(reads); }
   Status save_identity(const Identity& joined) override {
     IdentityFile changed = file;
     changed.cluster = joined.cluster;
@@ -99,6 +103,7 @@ struct Server::Impl : ObserverPort {
   plugin::StateStore state_store;
   std::unique_ptr<StateAdapter> adapter;
   std::unique_ptr<kv::StateMachine> machine;
+  PeerMetrics peer_metrics;
   RaftThread raft_thread;
   TransportHost host;
   plugin::Transport transport;
@@ -370,7 +375,7 @@ Status Server::Impl::build_node() {
   ports.snapshot = snapshots.get();
   ports.observer = this;
   node = std::make_unique<Node>(std::move(start), ports);
-  metrics = std::make_unique<NodeMetrics>(options.metrics);
+  metrics = std::make_unique<NodeMetrics>(options.metrics, &peer_metrics);
   return node->failed() ? Status(Code::kCorrupt, "the recorded membership is damaged")
                         : Status::ok();
 }

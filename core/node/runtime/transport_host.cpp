@@ -1,5 +1,6 @@
 #include "node/runtime/transport_host.hpp"
 
+#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -49,8 +50,11 @@ std::string TransportHost::cluster_found() const {
 
 Status TransportHost::send(raft::NodeId to, Lane lane, std::vector<wire::EncodedMessage> messages) {
   std::vector<kvs_tx_message> raw;
+  std::vector<uint64_t> bytes;
   raw.reserve(messages.size());
+  bytes.reserve(messages.size());
   for (wire::EncodedMessage& m : messages) {
+    bytes.push_back(m.bytes);
     auto* owned = new OwnedMessage{std::move(m.parts), {}};
     owned->slices.reserve(owned->parts.size());
     for (const SharedBytes& part : owned->parts)
@@ -65,6 +69,9 @@ Status TransportHost::send(raft::NodeId to, Lane lane, std::vector<wire::Encoded
   uint32_t accepted = 0;
   Status status = transport_->send_raw(to.value, static_cast<uint32_t>(lane), raw, &accepted);
   for (size_t i = accepted; i < raw.size(); ++i) release_owned(raw[i].owner);
+  metrics_->on_sent(to, lane, accepted,
+                    std::accumulate(bytes.begin(), bytes.begin() + accepted, uint64_t{0}),
+                    raw.size() - accepted);
   return status;
 }
 
@@ -76,6 +83,7 @@ void TransportHost::set_peer(raft::NodeId id, const std::string& address) {
 }
 
 void TransportHost::remove_peer(raft::NodeId id) {
+  metrics_->set_connected(id, false);
   sessions_.forget(id.value);
   if (Status s = transport_->peer_remove(id.value); !s) {
     KVS_LOG(kError, "transport", "removing peer {:016x}: {}", id.value, s.to_string());
@@ -85,7 +93,10 @@ void TransportHost::remove_peer(raft::NodeId id) {
 void TransportHost::on_messages(std::span<plugin::RxMessage> messages) {
   std::vector<IncomingMessage> batch;
   batch.reserve(messages.size());
-  for (plugin::RxMessage& m : messages) batch.push_back({{m.from}, std::move(m.payload)});
+  for (plugin::RxMessage& m : messages) {
+    metrics_->on_received({m.from}, m.payload.size());
+    batch.push_back({{m.from}, std::move(m.payload)});
+  }
   raft_thread_->post_messages(std::move(batch));
 }
 
@@ -114,9 +125,11 @@ void TransportHost::on_peer(const kvs_peer_event& event) {
   if (event.kind != KVS_PEER_REJECTED && !sessions_.is_current(event.peer, event.session)) return;
   switch (event.kind) {
     case KVS_PEER_CONNECTED:
+      metrics_->set_connected(peer, true);
       tell_node([peer](Node& node) { node.on_connected(peer); });
       break;
     case KVS_PEER_DISCONNECTED:
+      metrics_->set_connected(peer, false);
       tell_node([peer](Node& node) { node.on_disconnected(peer); });
       break;
     case KVS_PEER_WRITABLE:

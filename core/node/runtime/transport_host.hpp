@@ -8,6 +8,7 @@
 
 #include "node/identity.hpp"
 #include "node/ports.hpp"
+#include "node/runtime/peer_metrics.hpp"
 #include "node/runtime/peer_sessions.hpp"
 #include "node/runtime/raft_thread.hpp"
 #include "plugin/transport.hpp"
@@ -20,7 +21,8 @@ class TransportHost : public TransportPort, public plugin::TransportEvents {
   using StreamFn =
       std::function<Result<std::unique_ptr<plugin::RxStream>>(const kvs_stream_info& info)>;
 
-  explicit TransportHost(RaftThread* raft_thread) : raft_thread_(raft_thread) {}
+  TransportHost(RaftThread* raft_thread, PeerMetrics* metrics)
+      : raft_thread_(raft_thread), metrics_(metrics) {}
 
   // Before start: who we are; incoming connections are refused as BUSY until open_for_peers().
   void set_identity(const Identity& identity, const Membership& membership);
@@ -49,6 +51,7 @@ class TransportHost : public TransportPort, public plugin::TransportEvents {
   void tell_node(std::function<void(Node&)> event);
 
   RaftThread* raft_thread_;
+  PeerMetrics* metrics_;
   plugin::Transport* transport_ = nullptr;
 
   mutable std::mutex mutex_;

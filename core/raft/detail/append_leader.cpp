@@ -126,6 +126,8 @@ void RaftNode::Impl::on_heard(Progress& peer, const Message& reply) {
   peer.space_low = reply.space_low;
   if (peer.reverted) return;
   peer.round_acked = std::max(peer.round_acked, std::min(reply.read_round, read_round_));
+  peer.promise_ms = reply.promise_ms;
+  peer.token = reply.token;
   confirm_reads();
 }
 
@@ -193,6 +195,8 @@ void RaftNode::Impl::send_heartbeat(Progress& peer) {
   heartbeat.commit = std::min(commit_, peer.match);
   heartbeat.read_round = read_round_;
   heartbeat.reverted = peer.reverted;
+  heartbeat.token = peer.token_told;
+  heartbeat.match = peer.commit_told;
   peer.commit_sent = std::max(peer.commit_sent, heartbeat.commit);
   peer.round_sent = read_round_;
   peer.heartbeat_round = read_round_;

@@ -57,6 +57,13 @@ bool RaftNode::Impl::sticks_to_leader(const Message& message) const {
   return leader_ && election_elapsed_ < options_.election_ticks;
 }
 
+// A promise outlives what this node knows of its leader: a late answer of a node in a higher term
+// makes it forget the leader, but not what the leader relies on.
+bool RaftNode::Impl::is_promised(const Message& message) const {
+  if (options_.vote_promise_ms == 0 || message.forced) return false;
+  return role_ == Role::kFollower && ticks_ < promised_until_tick_;
+}
+
 // Anybody answers, also a learner or a node that does not know the configuration it is in: the
 // candidate may know better (§4.1).
 void RaftNode::Impl::handle_vote_request(const Message& message) {

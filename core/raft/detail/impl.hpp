@@ -81,6 +81,7 @@ struct RaftNode::Impl {
   void ask_for_votes(MessageType type, Term term, bool forced);
   void count_vote(NodeId from, bool granted);
   bool sticks_to_leader(const Message& message) const;
+  bool is_promised(const Message& message) const;
   void handle_vote_request(const Message& message);
   void handle_vote_reply(const Message& message);
   void handle_timeout_now(const Message& message);
@@ -152,6 +153,11 @@ struct RaftNode::Impl {
   void handle_read_index(const Message& message);
   void handle_read_index_reply(const Message& message);
   void expire_read_questions();
+  uint64_t confirmed_round();
+  void note_freshness();
+
+  // --- lease.cpp
+  LeaderLease lease();
 
   // --- membership.cpp
   void handle(ProposeConfiguration& event);
@@ -173,6 +179,7 @@ struct RaftNode::Impl {
   void handle(TransferLeadership& event);
   void continue_transfer();
   Progress* best_successor();
+  void send_timeout_now(NodeId target);
   void step_down_for_stalled_disk();
 
   // --- snapshot.cpp
@@ -213,6 +220,7 @@ struct RaftNode::Impl {
   NodeId term_leader_;             // who ever led this term, even if it was given up since
   uint32_t election_elapsed_ = 0;  // ticks since a leader was heard or a vote granted
   uint32_t election_timeout_ = 0;
+  uint64_t promised_until_tick_ = 0;  // no vote before, see Options::vote_promise_ms
 
   // Persistence.
   WriteTracker writes_;
@@ -255,6 +263,9 @@ struct RaftNode::Impl {
   uint64_t uncommitted_bytes_ = 0;
   NodeId transfer_target_;
   uint32_t transfer_ticks_ = 0;
+  bool told_to_campaign_ = false;  // another node, in this term
+  uint64_t fresh_round_ = 0;       // in which peers' freshness was last noted, see Progress
+  Index fresh_commit_;
   std::vector<uint64_t> quorum_scratch_;
 
   // Survive changes of role, because their answers do.

@@ -55,6 +55,14 @@ struct Progress {
   Index commit_sent;        // the commit index that the peer was told
   uint64_t round_sent = 0;  // the newest read round sent, and echoed
   uint64_t round_acked = 0;
+  // Of its newest answer.
+  uint64_t promise_ms = 0;
+  uint64_t token = 0;
+  // The token when round fresh_round_ began; and, once a quorum echoed that one, what heartbeats
+  // tell the peer.
+  uint64_t token_noted = 0;
+  uint64_t token_told = 0;
+  Index commit_told;
   uint64_t heartbeat_round = 0;  // the last heartbeat's round, and what the peer held by then
   Index heartbeat_match;
 

@@ -54,16 +54,34 @@ void RaftNode::Impl::run_reads() {
 
 void RaftNode::Impl::confirm_reads() {
   if (reads_.batches.empty()) return;
-  const uint64_t round =
-      KVS_MUTATED(kReadWithoutQuorum)
-          ? read_round_
-          : quorum_value(read_round_, [](const Progress& peer) { return peer.round_acked; });
+  const uint64_t round = confirmed_round();
   while (!reads_.batches.empty() && reads_.batches.front().round <= round) {
     const ReadQueue::Batch batch = std::move(reads_.batches.front());
     reads_.batches.pop_front();
     reads_.count -= batch.reads.size();
     for (const PendingRead& read : batch.reads) answer_read(read, Code::kOk, read.index);
   }
+}
+
+uint64_t RaftNode::Impl::confirmed_round() {
+  if (KVS_MUTATED(kReadWithoutQuorum)) return read_round_;
+  return quorum_value(read_round_, [](const Progress& peer) { return peer.round_acked; });
+}
+
+// Lets a follower know how old its state is at most, by its own clock: the leader was still leader
+// when a confirmed round began, which was after it had received the follower's answer.
+void RaftNode::Impl::note_freshness() {
+  if (!is_ready()) return;
+  if (fresh_round_ != 0) {
+    if (confirmed_round() < fresh_round_) return;
+    for (Progress& peer : peers_) {
+      peer.token_told = peer.token_noted;
+      peer.commit_told = fresh_commit_;
+    }
+  }
+  fresh_round_ = read_round_;
+  fresh_commit_ = commit_;
+  for (Progress& peer : peers_) peer.token_noted = peer.token;
 }
 
 void RaftNode::Impl::answer_read(const PendingRead& read, Code code, Index index) {

@@ -30,6 +30,7 @@ void RaftNode::Impl::handle(MessageReceived& event) {
     return;
   }
   if (message.term < term_) return handle_lower_term(message);
+  if (is_vote_request(message) && is_promised(message)) return;
   if (message.term > term_ && !handle_higher_term(message)) return;
   dispatch(message);
 }
@@ -112,11 +113,14 @@ void RaftNode::Impl::follow(NodeId from) {
   }
   if (role_ != Role::kFollower || leader_ != from) become_follower(term_, from);
   election_elapsed_ = 0;
+  promised_until_tick_ = ticks_ + options_.election_ticks;
 }
 
 void RaftNode::Impl::send(Message message) {
-  message.space_low = space_low_ && (message.type == MessageType::kAppendReply ||
-                                     message.type == MessageType::kHeartbeatReply);
+  if (message.type == MessageType::kAppendReply || message.type == MessageType::kHeartbeatReply) {
+    message.space_low = space_low_;
+    message.promise_ms = options_.vote_promise_ms;
+  }
   // A term that this node may forget in a crash is told to nobody.
   if (message.term == term_) return send_after(hard_state_sequence_, std::move(message));
   out_->messages.push_back(std::move(message));

@@ -78,6 +78,8 @@ void RaftNode::Impl::become_leader() {
   set_leader(options_.id);
   heartbeat_elapsed_ = 0;
   read_round_ = 0;
+  told_to_campaign_ = false;
+  fresh_round_ = 0;
   // §8: an entry of the own term finds out what is committed, and lets reads and membership begin.
   term_start_ = log_.last().index + 1;
   peers_.clear();

@@ -43,6 +43,7 @@ RaftNode::Impl::Impl(const Options& options, Restored restored)
   if (term_ < log_.last().term) set_term(log_.last().term);  // the log was reset, the term not yet
   restore_configurations(std::move(restored.configuration));
   reset_election_timer();
+  promised_until_tick_ = options_.election_ticks;
 }
 
 void RaftNode::Impl::restore_configurations(Configuration as_of_applied) {

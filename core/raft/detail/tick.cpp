@@ -48,6 +48,7 @@ void RaftNode::Impl::tick_leader() {
   const uint64_t before = read_round_;
   start_read_round();
   if (read_round_ == before) ++read_round_;
+  note_freshness();
   broadcast_heartbeats();
   if (transfer_target_) continue_transfer();
 }

@@ -28,9 +28,15 @@ void RaftNode::Impl::continue_transfer() {
   }
   // Nothing is proposed meanwhile, so the log's end stays until the target has it.
   if (target->match == log_.last().index)
-    send(make(MessageType::kTimeoutNow, target->id));
+    send_timeout_now(target->id);
   else
     replicate(*target);
+}
+
+// Voters grant that election in spite of their promises.
+void RaftNode::Impl::send_timeout_now(NodeId target) {
+  told_to_campaign_ = true;
+  send(make(MessageType::kTimeoutNow, target));
 }
 
 // The live voter that holds most of the log: the one whose election is the surest.
@@ -48,7 +54,7 @@ Progress* RaftNode::Impl::best_successor() {
 void RaftNode::Impl::step_down_for_stalled_disk() {
   KVS_LOG(kWarn, "raft", "node {:x}: a log write takes longer than {} ticks, steps down",
           options_.id.value, options_.disk_stall_ticks);
-  if (Progress* successor = best_successor()) send(make(MessageType::kTimeoutNow, successor->id));
+  if (Progress* successor = best_successor()) send_timeout_now(successor->id);
   become_follower(term_, kNoNode);
 }
 

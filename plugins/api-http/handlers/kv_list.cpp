@@ -1,4 +1,6 @@
-// GET /api/v1/kv: pages of items as one JSON document, or all of them as lines of JSON.
+// GET /api/v1/kv: pages of items as one JSON document; kv_stream.cpp has the lines.
+#include "handlers/kv_list.hpp"
+
 #include <algorithm>
 
 #include "handlers/kv_common.hpp"
@@ -12,27 +14,8 @@ namespace kvstore::http {
 namespace {
 
 constexpr uint64_t kDefaultLimit = 1000;
-// Keys and values of one page; base64 makes 4 MiB of it.
-constexpr uint64_t kPageBytes = 3 << 20;
-// What a stream reads at a time.
-constexpr uint64_t kStreamItems = 1000;
-constexpr uint64_t kStreamBytes = 768 << 10;
 // Keys that a count looks at before it checks its deadline.
 constexpr uint64_t kCountStep = 10000;
-
-constexpr std::string_view kLines = "application/x-ndjson";
-
-struct ListPlan {
-  KeyRange range;      // as asked: what a cursor belongs to
-  KeyRange rest;       // what is left of it after the cursor
-  uint64_t limit = 0;  // 0: all
-  bool keys_only = false;
-
-  uint32_t flags() const {
-    return (keys_only ? uint32_t{KVS_OP_KEYS_ONLY} : 0u) |
-           (range.reverse ? uint32_t{KVS_OP_REVERSE} : 0u);
-  }
-};
 
 ListPlan parse_plan(const Context& context, const Params& params, bool lines) {
   ListPlan plan;
@@ -84,7 +67,7 @@ Response page_response(const ListPlan& plan, const Reader& reader) {
 }
 
 Response count_response(const Context& context, ListPlan plan, const Reader& reader,
-                        uint64_t deadline_ns) {
+                        uint64_t deadline_ns, bool lines) {
   uint64_t count = 0;
   plan.keys_only = true;
   for (bool more = true; more;) {
@@ -101,80 +84,16 @@ Response count_response(const Context& context, ListPlan plan, const Reader& rea
     plan.rest.continue_after(last_key);
   }
   Response response;
+  if (lines) {
+    response.content_type = kLines;
+    append_end_line(reader.revision(), count, "", &response.body);
+    return response;
+  }
   response.body.append("{\"count\":");
   append_number(count, &response.body);
   response.body.append(",\"revision\":");
   append_number(reader.revision(), &response.body);
   response.body.append("}\n");
-  return response;
-}
-
-// Items of one revision, one JSON object a line, large values included.
-class LineSource final : public BodySource {
- public:
-  LineSource(ListPlan plan, Reader reader)
-      : plan_(std::move(plan)), reader_(std::move(reader)), left_(plan_.limit) {}
-
-  kvs_status next(std::string* out) override {
-    if (value_) return next_of_value(out);
-    const uint64_t items = left_ == 0 ? kStreamItems : std::min(kStreamItems, left_);
-    uint64_t delivered = 0;
-    std::string last_key;
-    const bool more = reader_.scan(plan_.rest.to_abi(), plan_.flags(), items, kStreamBytes,
-                                   [&](const kvs_item& item) {
-                                     ++delivered;
-                                     last_key = sdk::view(item.key);
-                                     return append(item, out);
-                                   });
-    if (delivered != 0) plan_.rest.continue_after(last_key);
-    if (left_ != 0) {
-      left_ -= delivered;
-      ended_ = left_ == 0;
-    }
-    if (!more || delivered == 0) ended_ = true;
-    return ended_ && !value_ ? KVS_E_END : KVS_OK;
-  }
-
- private:
-  // False when the item's value must be streamed before the scan goes on.
-  bool append(const kvs_item& item, std::string* out) {
-    if (plan_.keys_only || !value_is_apart(item)) {
-      append_item(item, !plan_.keys_only, out);
-      out->push_back('\n');
-      return true;
-    }
-    out->push_back('{');
-    append_key(sdk::view(item.key), out);
-    out->append(",\"value\":\"");
-    value_.emplace(std::string(sdk::view(item.key)), item.value_bytes, true);
-    tail_ = "\"";
-    append_versions(item, &tail_);
-    tail_.append("}\n");
-    return false;
-  }
-
-  kvs_status next_of_value(std::string* out) {
-    value_->next(reader_, out);
-    if (!value_->at_end()) return KVS_OK;
-    out->append(tail_);
-    value_.reset();
-    return ended_ ? KVS_E_END : KVS_OK;
-  }
-
-  ListPlan plan_;
-  const Reader reader_;
-  uint64_t left_;  // of the limit; 0: no limit
-  bool ended_ = false;
-  std::optional<ValuePieces> value_;
-  std::string tail_;
-};
-
-Response lines_response(ListPlan plan, Reader reader) {
-  Response response;
-  response.content_type = kLines;
-  response.revision = reader.revision();
-  response.term = reader.term();
-  response.source = std::make_unique<LineSource>(std::move(plan), std::move(reader));
   return response;
 }
 
@@ -187,12 +106,13 @@ void handle_list(Context& context, const Request& request, const ExchangePtr& ex
   context.engine->read_open(
       exchange, call, parse_read_options(params),
       [&context, exchange, plan = parse_plan(context, params, lines), lines, count_only,
-       deadline_ns = call.deadline_ns](Reader reader) mutable {
+       deadline_ns = call.deadline_ns, stream = StreamCall(call)](Reader reader) mutable {
         if (lines && !count_only) {
-          exchange->respond(lines_response(std::move(plan), std::move(reader)));
+          exchange->respond(
+              stream_response(context, std::move(stream), std::move(plan), std::move(reader)));
           return;
         }
-        Response response = count_only ? count_response(context, plan, reader, deadline_ns)
+        Response response = count_only ? count_response(context, plan, reader, deadline_ns, lines)
                                        : page_response(plan, reader);
         response.revision = reader.revision();
         response.term = reader.term();

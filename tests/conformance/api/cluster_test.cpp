@@ -130,8 +130,65 @@ TEST_CASE("health: 200 or 503, with the reasons either way, at each of its paths
   }
   f.engine.set_control("health", answer_with("", KVS_E_CANCELLED));
   CHECK(f.fetch("GET", "/health").status == 503);
-  CHECK(f.fetch("GET", "/livez").status == 200);
-  CHECK(f.fetch("GET", "/health?verbose").status == 400);
+}
+
+constexpr const char* kMixed =
+    R"({"status":"unavailable","node_id":"n","checks":{"leader":{"ok":false,"message":"none"},)"
+    R"("disk":{"ok":true,"message":"fine"},"space":{"ok":false,"message":"low","required":false}}})";
+
+TEST_CASE("readyz: verbose, exclude and one path per check") {
+  ApiFixture f;
+  f.engine.set_control("health", answer_with(kMixed, KVS_E_UNREACHABLE));
+  const auto ready = [&](const std::string& query) {
+    const Answer answer = f.fetch("GET", "/readyz" + query);
+    json document = json::parse(answer.body);
+    document["http"] = answer.status;
+    return document;
+  };
+  json brief = ready("");
+  CHECK(brief["http"] == 503);
+  CHECK(brief["checks"].size() == 2);  // those that fail
+  CHECK(ready("?verbose")["checks"].size() == 3);
+  CHECK(ready("?verbose=true")["checks"]["disk"]["ok"] == true);
+  json without = ready("?exclude=leader&verbose");
+  CHECK(without["http"] == 200);
+  CHECK(without["status"] == "degraded");
+  CHECK(without["checks"].size() == 2);
+  CHECK(ready("?exclude=leader,space")["status"] == "ok");
+  CHECK(ready("?exclude=nothing")["error"]["message"].get<std::string>().find("leader, disk") !=
+        std::string::npos);
+  CHECK(ready("/disk")["http"] == 200);
+  CHECK(ready("/disk")["checks"].size() == 1);
+  CHECK(ready("/leader")["http"] == 503);
+  CHECK(ready("/space")["http"] == 503);  // asked for by name
+  CHECK(ready("/nothing")["error"]["code"] == "unknown_check");
+  CHECK(f.fetch("GET", "/api/v1/readyz/nothing").status == 404);
+}
+
+TEST_CASE("readyz?sync waits until the node has caught up") {
+  ApiFixture f;
+  f.engine.set_control("health", answer_with(R"({"status":"ok","checks":{}})"));
+  CHECK(f.fetch("GET", "/readyz?sync").status == 200);
+  CHECK(f.engine.readers_opened() == 1);
+  CHECK(f.engine.open_readers() == 0);
+  Scripted behind;
+  behind.status = KVS_E_TIMEOUT;
+  behind.message = "this node did not catch up in time";
+  f.engine.script(behind);
+  const Answer late = f.fetch("GET", "/readyz?sync&timeout=50ms");
+  CHECK(late.status == 503);
+  CHECK(json::parse(late.body)["error"]["code"] == "timeout");
+  CHECK(f.fetch("GET", "/readyz?sync&timeout=0").status == 400);
+}
+
+TEST_CASE("livez says only that the process answers") {
+  ApiFixture f;
+  f.engine.set_control("health", answer_with(kMixed, KVS_E_UNREACHABLE));
+  for (const char* path : {"/livez", "/api/v1/livez", "/livez?verbose", "/livez/process"})
+    CHECK(f.fetch("GET", path).status == 200);
+  CHECK(json::parse(f.fetch("GET", "/livez?verbose").body)["checks"]["process"]["ok"] == true);
+  CHECK(f.fetch("GET", "/livez/leader").status == 404);
+  CHECK(f.fetch("GET", "/livez?sync").status == 400);
 }
 
 TEST_CASE("compaction takes one positive revision") {

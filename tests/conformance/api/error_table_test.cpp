@@ -149,11 +149,12 @@ class Producers {
   // What core/node answers with these codes.
   void add_verbs() {
     const std::pair<const char*, kvs_status> rows[] = {
-        {"invalid_argument", KVS_E_INVALID},  {"future_revision", KVS_E_INVALID},
-        {"not_a_member", KVS_E_NOT_FOUND},    {"address_taken", KVS_E_CONFLICT},
-        {"lease_not_found", KVS_E_NOT_FOUND}, {"lease_exists", KVS_E_CONFLICT},
-        {"quorum_loss", KVS_E_CONFLICT},      {"change_in_progress", KVS_E_BUSY},
-        {"no_leader", KVS_E_NOT_LEADER}};
+        {"invalid_argument", KVS_E_INVALID},    {"future_revision", KVS_E_INVALID},
+        {"not_a_member", KVS_E_NOT_FOUND},      {"address_taken", KVS_E_CONFLICT},
+        {"lease_not_found", KVS_E_NOT_FOUND},   {"lease_exists", KVS_E_CONFLICT},
+        {"quorum_loss", KVS_E_CONFLICT},        {"change_in_progress", KVS_E_BUSY},
+        {"no_leader", KVS_E_NOT_LEADER},        {"too_stale", KVS_E_UNREACHABLE},
+        {"revision_not_reached", KVS_E_TIMEOUT}};
     for (const auto& [code, status] : rows) {
       Scripted answer = failure(status);
       answer.json = std::string(R"({"code":")") + code + "\"}";
@@ -168,6 +169,7 @@ class Producers {
     answers.push_back(f_.fetch("GET", "/api/v1/kv?cursor=x"));
     answers.push_back(f_.fetch("PUT", "/api/v1/kv/k", "v", "If-Match: \"1\", \"2\"\r\n"));
     answers.push_back(f_.fetch("GET", "/nothing"));
+    answers.push_back(f_.fetch("GET", "/livez/nothing"));
     answers.push_back(f_.fetch("POST", "/api/v1/kv/k", "v"));
     answers.push_back(f_.fetch("PUT", "/api/v1/kv/k", "v", "If-Match: \"1\"\r\n"));
     answers.push_back(f_.fetch("POST", "/api/v1/txn", std::string(3 << 20, ' '), kJson));

@@ -12,7 +12,15 @@ struct kvs_reader {
   FakeEngine* engine;
   FakeItems items;
   uint64_t revision;
+  uint64_t reads = 0;
+
+  bool is_too_old();
 };
+
+bool kvs_reader::is_too_old() {
+  const uint64_t allowed = engine->reads_per_reader();
+  return allowed != 0 && ++reads > allowed;
+}
 
 namespace kvstore::conformance {
 namespace {
@@ -80,6 +88,7 @@ struct FakeTable {
   static kvs_reader* make_reader(FakeEngine& e) {
     std::lock_guard lock(e.mutex_);
     ++e.open_readers_;
+    ++e.readers_opened_;
     return new kvs_reader{&e, e.items_, e.revision_};
   }
 
@@ -131,8 +140,9 @@ struct FakeTable {
 
   static kvs_status scan(kvs_reader* r, const kvs_range* range, uint32_t flags, uint64_t limit,
                          uint64_t bytes_max, kvs_item_sink sink, void* sctx, kvs_slice_sink cursor,
-                         kvs_error*) noexcept {
+                         kvs_error* err) noexcept {
     r->engine->called();
+    if (r->is_too_old()) return sdk::fail(err, KVS_E_CANCELLED, "the read took too long");
     std::vector<const std::pair<const std::string, std::shared_ptr<const FakeItem>>*> found;
     for (const auto& entry : r->items) {
       if (in_range(*range, entry.first)) found.push_back(&entry);
@@ -156,6 +166,7 @@ struct FakeTable {
   static kvs_status value_read(kvs_reader* r, const kvs_slice* key, uint64_t offset, uint64_t bytes,
                                kvs_slice_sink sink, void* sctx, kvs_error* err) noexcept {
     r->engine->called();
+    if (r->is_too_old()) return sdk::fail(err, KVS_E_CANCELLED, "the read took too long");
     const auto found = r->items.find(std::string(sdk::view(*key)));
     if (found == r->items.end()) return sdk::fail(err, KVS_E_NOT_FOUND, "no such key");
     std::string_view rest = found->second->value;

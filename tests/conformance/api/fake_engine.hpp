@@ -49,6 +49,10 @@ class FakeEngine {
   void drain();
   size_t held() const;
 
+  // Readers end, as too old ones do, after so many scans or pieces of values; 0: never.
+  void set_reads_per_reader(uint64_t reads) { reads_per_reader_ = reads; }
+  uint64_t reads_per_reader() const { return reads_per_reader_; }
+  uint64_t readers_opened() const { return readers_opened_; }
   // Readers are ready at once instead of by completion.
   void set_readers_ready(bool ready) { readers_ready_ = ready; }
   void set_control(const std::string& verb, Scripted answer);
@@ -120,6 +124,7 @@ class FakeEngine {
   std::string violations_;
   std::atomic<bool> readers_ready_{false}, forbidden_{false}, drained_{false};
   std::atomic<uint64_t> txn_calls_{0}, read_calls_{0}, upload_calls_{0};
+  std::atomic<uint64_t> reads_per_reader_{0}, readers_opened_{0};
   std::atomic<uint64_t> open_readers_{0}, open_uploads_{0}, upload_bytes_{0};
   std::atomic<uint64_t> last_upload_total_{0};
   std::thread thread_;

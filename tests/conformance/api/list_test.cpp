@@ -149,8 +149,14 @@ TEST_CASE("NDJSON streams everything at one revision, large values included") {
   std::istringstream lines(answer.body);
   std::string line, last;
   size_t count = 0, large = 0;
+  json end;
   while (std::getline(lines, line)) {
     const json item = json::parse(line);
+    REQUIRE(end.is_null());  // which is the last line
+    if (item.contains("end")) {
+      end = item;
+      continue;
+    }
     const std::string key = item["key"];
     CHECK(key > last);
     last = key;
@@ -163,6 +169,7 @@ TEST_CASE("NDJSON streams everything at one revision, large values included") {
   }
   CHECK(count == 2502);
   CHECK(large == 2);
+  CHECK(end == json({{"end", true}, {"revision", 2503}, {"count", 2502}, {"more", false}}));
 }
 
 TEST_CASE("NDJSON: limit, keys_only, reverse, nothing") {
@@ -173,11 +180,61 @@ TEST_CASE("NDJSON: limit, keys_only, reverse, nothing") {
     const std::string body = f.fetch("GET", "/api/v1/kv" + query, "", kLines).body;
     return std::count(body.begin(), body.end(), '\n');
   };
-  CHECK(lines("") == 6);
-  CHECK(lines("?limit=2") == 2);
-  CHECK(lines("?limit=5") == 5);
-  CHECK(lines("?reverse=true") == 6);
-  CHECK(lines("?prefix=none") == 0);
-  CHECK(f.fetch("GET", "/api/v1/kv?keys_only=true", "", kLines).body.find("value") ==
-        std::string::npos);
+  CHECK(lines("") == 7);  // with the one that ends it
+  CHECK(lines("?limit=2") == 3);
+  CHECK(lines("?limit=5") == 6);
+  CHECK(lines("?reverse=true") == 7);
+  CHECK(lines("?prefix=none") == 1);
+  const std::string bare = f.fetch("GET", "/api/v1/kv?keys_only=true", "", kLines).body;
+  CHECK(bare.find("value") == std::string::npos);
+  const Answer counted = f.fetch("GET", "/api/v1/kv?count_only=true", "", kLines);
+  CHECK(counted.header("content-type") == "application/x-ndjson");
+  CHECK(json::parse(counted.body) ==
+        json({{"end", true}, {"revision", 7}, {"count", 6}, {"more", false}}));
+}
+
+TEST_CASE("NDJSON: a limited stream says where to go on") {
+  ApiFixture f;
+  fill(f);
+  const std::string body = f.fetch("GET", "/api/v1/kv?limit=2", "", kLines).body;
+  const json end = json::parse(body.substr(body.rfind('\n', body.size() - 2) + 1));
+  CHECK(end["more"] == true);
+  CHECK(end["count"] == 2);
+  CHECK(keys(list(f, "?cursor=" + end["cursor"].get<std::string>())) == Keys{"a/2", "b", "c"});
+}
+
+TEST_CASE("NDJSON: a stream outlives its readers, at the same revision") {
+  for (const bool ready : {false, true}) {
+    ApiFixture f;
+    f.engine.set_readers_ready(ready);
+    for (int i = 0; i < 5'000; ++i) f.engine.put("k" + std::to_string(10'000 + i), "v");
+    f.engine.put("k12000-big", std::string(4 << 20, 'x'));
+    f.engine.set_reads_per_reader(2);
+    const Answer answer = f.fetch("GET", "/api/v1/kv", "", kLines);
+    CHECK(answer.complete);
+    CHECK(std::count(answer.body.begin(), answer.body.end(), '\n') == 5'002);
+    CHECK(answer.body.find("\"end\":true,\"revision\":5002,\"count\":5001") != std::string::npos);
+    CHECK(f.engine.readers_opened() > 3);
+    CHECK(f.engine.last_revision() == 5'002);
+    CHECK(f.engine.open_readers() == 0);
+  }
+}
+
+TEST_CASE("NDJSON: what goes wrong later is the last line") {
+  ApiFixture f;
+  for (int i = 0; i < 3'000; ++i) f.engine.put("k" + std::to_string(10'000 + i), "v");
+  f.engine.set_reads_per_reader(1);
+  f.engine.script({});
+  Scripted compacted;
+  compacted.status = KVS_E_COMPACTED;
+  compacted.message = "revision 2 is compacted";
+  f.engine.script(compacted);
+  const Answer answer = f.fetch("GET", "/api/v1/kv", "", kLines);
+  CHECK(answer.status == 200);
+  CHECK(answer.complete);
+  const std::string& body = answer.body;
+  CHECK(std::count(body.begin(), body.end(), '\n') == 1'001);
+  const json last = json::parse(body.substr(body.rfind('\n', body.size() - 2) + 1));
+  CHECK(last["error"]["code"] == "compacted");
+  CHECK(last["error"]["retryable"] == false);
 }

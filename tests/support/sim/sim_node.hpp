@@ -162,6 +162,8 @@ class SimNode final : public Endpoint,
   std::optional<Found> find(const std::string& key);
   std::vector<std::pair<std::string, Found>> list(const std::string& prefix);
   uint64_t store_revision();
+  // What other threads of the node would answer by.
+  const node::LocalReads& local_reads() const { return local_reads_; }
 
   // ---- Endpoint
   const std::string& address() const override { return config.address; }
@@ -204,6 +206,7 @@ class SimNode final : public Endpoint,
   void install(std::unique_ptr<node::StagedSnapshot> staged,
                const raft::SnapshotMeta& meta) override;
   void on_view(const node::NodeView& view) override;
+  void on_local_reads(const node::LocalReads& reads) override { local_reads_ = reads; }
   Status save_identity(const node::Identity& identity) override;
 
   using Turn = std::function<void(node::Node&)>;
@@ -258,6 +261,7 @@ class SimNode final : public Endpoint,
   std::unique_ptr<kv::StateMachine> machine_;
   std::unique_ptr<node::Node> node_;
   node::NodeView view_;
+  node::LocalReads local_reads_;
   bool persist_scheduled_ = false;
   bool apply_scheduled_ = false;
   std::deque<ApplyTask> apply_queue_;

@@ -156,6 +156,19 @@ TEST_CASE("list") {
   CHECK(json["items"][1]["value"].is_null());
 }
 
+TEST_CASE("list --all prints lines as they come") {
+  const Reply reply =
+      json_reply(200,
+                 "{\"key\":\"a\",\"value\":\"MQo=\",\"mod_revision\":3,\"version\":1}\n"
+                 "{\"end\":true,\"revision\":9,\"count\":1,\"more\":false}\n");
+  CHECK(run_with(reply, {"list", "--all"}).out == "a\t3\t1\t1\\n\n");
+  CHECK(run_with(reply, {"list", "--all", "--keys-only"}).out == "a\n");
+  const auto json = run_with(reply, {"list", "--all", "--format", "json"}).document();
+  CHECK(json["value"] == "MQo=");
+  CHECK(run_with(json_reply(200, "{}\n"), {"list", "--all"}).code != 0);
+  CHECK(run_with(reply, {"list", "--all", "--limit", "3"}).code == 2);
+}
+
 TEST_CASE("list says when there is nothing, and when there is more") {
   const auto none = run_with(json_reply(200, R"({"items":[]})"), {"list"});
   CHECK(none.code == 0);

@@ -120,6 +120,95 @@ TEST_CASE("a list of leases that stands still is a malformed answer, not an endl
   CHECK(server.requests().size() == 2);
 }
 
+namespace {
+
+Reply lines_reply(const std::string& body, Reply::Action action = Reply::Action::kAnswer) {
+  Reply reply = json_reply(200, body);
+  reply.headers["Content-Type"] = "application/x-ndjson";
+  reply.action = action;
+  return reply;
+}
+
+constexpr const char* kTwoLines =
+    R"({"key":"a","value":"MQ==","create_revision":1,"mod_revision":1,"version":1}
+{"key_base64":"/w==","value":"","create_revision":2,"mod_revision":2,"version":1}
+)";
+
+// The keys that a stream with this reply delivers, and how it ends.
+std::pair<std::vector<std::string>, Result<ListResult>> stream_of(const Reply& reply,
+                                                                  const ListOptions& options = {}) {
+  ScriptedServer server([&](const SeenRequest&) { return reply; });
+  Client client = connect(server);
+  std::vector<std::string> keys;
+  auto result = client.stream(options, [&](const Item& item) {
+    keys.push_back(item.key);
+    return item.key != "stop";
+  });
+  return {keys, std::move(result)};
+}
+
+}  // namespace
+
+TEST_CASE("a stream delivers items as they come and is whole only with its last line") {
+  const std::string end = R"({"end":true,"revision":9,"count":2,"more":true})";
+  auto [keys, whole] = stream_of(lines_reply(kTwoLines + end + "\n"));
+  CHECK(keys == std::vector<std::string>{"a", "\xff"});
+  REQUIRE(whole);
+  CHECK(whole->count == 2);
+  CHECK(whole->more);
+  CHECK(whole->info.revision == 9);
+
+  auto [some, cut] = stream_of(lines_reply(kTwoLines));
+  CHECK(some.size() == 2);
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().code == "connection_lost");
+
+  auto [half, lost] = stream_of(
+      lines_reply(std::string(kTwoLines) + std::string(200, ' '), Reply::Action::kCutBody));
+  REQUIRE_FALSE(lost);
+  CHECK(lost.error().kind == ErrorKind::kUnreachable);
+}
+
+TEST_CASE("a stream that ends with an error, the wrong count or no line of its own fails") {
+  struct Case {
+    const char* line;
+    ErrorKind kind;
+    const char* code;
+  };
+  for (const Case& c : {
+           Case{R"({"error":{"code":"compacted","message":"m","retryable":false}})",
+                ErrorKind::kRefused, "compacted"},
+           Case{R"({"error":{"code":"closed","message":"m","retryable":true}})",
+                ErrorKind::kUnreachable, "closed"},
+           Case{R"({"end":true,"revision":9,"count":3,"more":false})", ErrorKind::kMalformedAnswer,
+                "malformed_answer"},
+           Case{"nonsense", ErrorKind::kMalformedAnswer, "malformed_answer"},
+       }) {
+    CAPTURE(c.line);
+    auto [keys, result] = stream_of(lines_reply(std::string(kTwoLines) + c.line + "\n"));
+    CHECK(keys.size() == 2);
+    REQUIRE_FALSE(result);
+    CHECK(result.error().kind == c.kind);
+    CHECK(result.error().code == c.code);
+  }
+}
+
+TEST_CASE("a stream asks for lines, and a sink can end it") {
+  ScriptedServer server([&](const SeenRequest&) { return lines_reply(kTwoLines); });
+  Client client = connect(server);
+  ListOptions options;
+  options.prefix = "p";
+  options.limit = 0;
+  options.reverse = true;
+  options.revision = 4;
+  const auto result = client.stream(options, [](const Item&) { return false; });
+  REQUIRE_FALSE(result);
+  CHECK(result.error().kind == ErrorKind::kCancelled);
+  const SeenRequest request = only_request(server);
+  CHECK(request.headers.at("accept") == "application/x-ndjson");
+  CHECK(request.query == "prefix=p&reverse=true&revision=4");
+}
+
 TEST_CASE("keys are percent-encoded whole, so that no path rule changes them") {
   ScriptedServer server([](const SeenRequest&) { return json_reply(200, "{}"); });
   Client client = connect(server);

@@ -24,9 +24,10 @@ TEST_CASE("routes of the API") {
   CHECK(name(Method::kDelete, "/api/v1/cluster/nodes/n") == "cluster_remove");
   CHECK(name(Method::kPost, "/api/v1/cluster/leader") == "cluster_transfer");
   CHECK(name(Method::kGet, "/api/v1/cluster/status") == "cluster_status");
-  for (const char* path : {"/health", "/api/v1/health", "/readyz"}) {
+  for (const char* path : {"/health", "/api/v1/health"}) {
     CHECK(name(Method::kGet, path) == "health");
   }
+  CHECK(name(Method::kGet, "/readyz") == "readyz");
   CHECK(name(Method::kGet, "/livez") == "livez");
   CHECK(name(Method::kGet, "/metrics") == "metrics");
   CHECK(name(Method::kGet, "/api/v1/metrics") == "metrics");

@@ -116,7 +116,19 @@ TEST_CASE_FIXTURE(Fixture, "reads: linearizable, stale, and at a revision to com
   CHECK(node.open(stale, 100).wait().status == KVS_E_TIMEOUT);
   kvs_read_options future = linearizable();
   future.min_revision = put.revision + 100;
-  CHECK(node.open(future, 20'000).wait().status == KVS_E_INVALID);
+  CHECK(node.open(future, 1'000).wait().status == KVS_E_TIMEOUT);
+
+  // A single node knows that it leads: both are answered at once.
+  kvs_read_options lease = linearizable();
+  lease.consistency = KVS_READ_LEASE;
+  stale.min_revision = 0;
+  stale.max_staleness_ms = 1;
+  for (const kvs_read_options& options : {lease, stale}) {
+    Pending local = node.open(options);
+    CHECK(local.has_ended());
+    CHECK(local.wait().status == KVS_OK);
+    node.engine()->read_close(local.reader);
+  }
   kvs_read_options unknown = linearizable();
   unknown.consistency = 9;
   CHECK(node.open(unknown).wait().status == KVS_E_UNSUPPORTED);

@@ -58,6 +58,7 @@ Message sample_reply() {
   m.hint = {Term{5}, Index{6}};
   m.rejected = Index{7};
   m.token = UINT64_MAX;
+  m.promise_ms = 1'000;
   return m;
 }
 
@@ -81,6 +82,7 @@ void check_equal(const Message& a, const Message& b) {
   CHECK((a.from == b.from && a.to == b.to && a.term == b.term && a.log == b.log));
   CHECK((a.commit == b.commit && a.match == b.match && a.hint == b.hint));
   CHECK((a.rejected == b.rejected && a.read_round == b.read_round && a.token == b.token));
+  CHECK(a.promise_ms == b.promise_ms);
   REQUIRE(a.entries.size() == b.entries.size());
   for (size_t i = 0; i < a.entries.size(); i++) {
     CHECK((a.entries[i].id == b.entries[i].id));

@@ -63,6 +63,9 @@ class Client {
 
   // Delivers keys in byte order, page by page.
   Result<ListResult> list(const ListOptions& options, const ItemSink& sink);
+  // The same as one stream of one revision, large values included, in bounded memory.  Not repeated
+  // with another server once an item was delivered: kUnreachable then, with what arrived so far.
+  Result<ListResult> stream(const ListOptions& options, const ItemSink& sink);
 
   // Delivers every change, once and in order, from a revision on, until the sink returns false.  A
   // connection that ends is replaced by another one, to any of the servers, which goes on where the

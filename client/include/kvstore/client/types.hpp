@@ -113,6 +113,8 @@ struct ListOptions {
   std::string prefix;
   uint64_t limit = 1000;  // 0: everything
   bool keys_only = false;
+  bool reverse = false;   // from the last key to the first
+  uint64_t revision = 0;  // as of this one; 0: the newest
   ReadOptions read;
 };
 
