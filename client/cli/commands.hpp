@@ -35,12 +35,13 @@ int run_list(const Options& options, client::Client& client, Io& io);
 int run_watch(const Options& options, client::Client& client, Io& io);
 int run_delete(const Options& options, client::Client& client, Io& io);
 
+int run_txn(const Options& options, client::Client& client, Io& io);
+
 int run_lease_grant(const Options& options, client::Client& client, Io& io);
 int run_lease_keepalive(const Options& options, client::Client& client, Io& io);
 int run_lease_get(const Options& options, client::Client& client, Io& io);
 int run_lease_list(const Options& options, client::Client& client, Io& io);
 int run_lease_revoke(const Options& options, client::Client& client, Io& io);
-int run_txn(const Options& options, client::Client& client, Io& io);
 
 int run_cluster_status(const Options& options, client::Client& client, Io& io);
 int run_health(const Options& options, client::Client& client, Io& io);

@@ -244,8 +244,7 @@ Response Connection::answer(const Service::Admission& admission, const Request& 
 }
 
 // The rest of the answer needs no thread.
-void Connection::hand_over(Response response, AnswerContext context,
-                           Service::Admission admission) {
+void Connection::hand_over(Response response, AnswerContext context, Service::Admission admission) {
   describe(response, &context);
   set_->set_stream(socket().impl()->sockfd(), true);
   stream_.emplace(Streams::Guest{socket(), std::move(response), context, std::move(admission)});

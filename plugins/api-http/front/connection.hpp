@@ -60,9 +60,9 @@ class Connection final : public Poco::Net::TCPServerConnection {
   InputBuffer input_;
   RequestHead head_;
   std::string scratch_;
-  bool first_ = true;    // no request was served yet
-  bool linger_ = false;  // the client may still be sending
-  bool parked_ = false;  // the lobby has it
+  bool first_ = true;                     // no request was served yet
+  bool linger_ = false;                   // the client may still be sending
+  bool parked_ = false;                   // the lobby has it
   std::optional<Streams::Guest> stream_;  // which goes on without this thread
 
   std::atomic<bool> stopping_{false};

@@ -4,8 +4,10 @@
 
 #include <kvstore/sdk/slice.hpp>
 
+#include "handlers/kv_common.hpp"
 #include "text/base64.hpp"
 #include "text/flat_lists.hpp"
+#include "text/scalar.hpp"
 
 namespace kvstore::http {
 namespace {
@@ -124,6 +126,30 @@ void take_limit(FlatObject& object, const Config& config, OpSpec* op) {
   op->limit = *limit;
 }
 
+// As in queries: a text such as "30s", or a number of seconds.
+uint64_t take_ttl_ms(FlatObject& object) {
+  if (!object.has("ttl")) return 0;
+  const auto text = object.is_string("ttl") ? object.take_string("ttl")
+                                            : std::to_string(*object.take_unsigned("ttl"));
+  const auto ms = parse_duration_ms(*text, kTtlMaxMs);
+  if (!ms || *ms == 0) throw object.error("ttl", "must be a duration such as 250ms, 30s or 5m");
+  return *ms;
+}
+
+// What only a put has.
+void take_put(FlatObject& object, OpSpec* op) {
+  auto value = take_value(object);
+  if (!value) throw object.error("value", "missing");
+  op->value = std::move(*value);
+  op->ttl_ms = take_ttl_ms(object);
+  const auto lease = object.take_unsigned("lease");
+  if (lease && (*lease == 0 || *lease > kLeaseIdMax)) {
+    throw object.error("lease", "must be an integer in 1.." + std::to_string(kLeaseIdMax));
+  }
+  op->lease = lease.value_or(0);
+  if (op->lease != 0 && op->ttl_ms != 0) throw object.error("ttl", "excludes lease");
+}
+
 OpName take_op_name(FlatObject& object, bool ranges) {
   const auto name = object.take_string("op");
   if (!name) throw object.error("op", "missing");
@@ -143,11 +169,7 @@ OpSpec take_op(FlatObject& object, bool ranges, const Config& config) {
                     : op.name == OpName::kRange ? Keys::kRange
                                                 : Keys::kOneOrRange;
   op.range = take_keys(object, keys, config);
-  if (op.name == OpName::kPut) {
-    auto value = take_value(object);
-    if (!value) throw object.error("value", "missing");
-    op.value = std::move(*value);
-  }
+  if (op.name == OpName::kPut) take_put(object, &op);
   take_flag(object, "keys_only", KVS_OP_KEYS_ONLY, &op.flags);
   if (op.writes()) take_flag(object, "prev", KVS_OP_PREV, &op.flags);
   if (op.name == OpName::kRange) {
@@ -302,6 +324,8 @@ kvs_op OpSpec::to_abi() const {
   out.flags = flags;
   out.range = range.to_abi();
   out.value = sdk::slice(value);
+  out.lease = lease;
+  out.ttl_ms = ttl_ms;
   out.limit = limit + (name == OpName::kRange && limit != 0 ? 1 : 0);
   return out;
 }

@@ -41,8 +41,10 @@ struct OpSpec {
   OpName name = OpName::kPut;
   RangeSpec range;
   std::string value;
-  uint32_t flags = 0;  // KVS_OP_*
-  uint64_t limit = 0;  // 0: none
+  uint32_t flags = 0;   // KVS_OP_*
+  uint64_t limit = 0;   // 0: none
+  uint64_t lease = 0;   // 0: none
+  uint64_t ttl_ms = 0;  // 0: none
   bool has(uint32_t flag) const { return (flags & flag) != 0; }
   bool writes() const { return name == OpName::kPut || name == OpName::kDelete; }
   // Reads of a range ask for one item more than the limit, to know whether there are more.

@@ -161,6 +161,12 @@ bool FlatObject::has(std::string_view name) const {
                      [name](const auto& field) { return field.first == name; });
 }
 
+bool FlatObject::is_string(std::string_view name) const {
+  return std::any_of(fields_.begin(), fields_.end(), [name](const auto& field) {
+    return field.first == name && field.second.kind == FlatValue::Kind::kString;
+  });
+}
+
 std::optional<FlatValue> FlatObject::take(std::string_view name) {
   for (auto it = fields_.begin(); it != fields_.end(); ++it) {
     if (it->first != name) continue;

@@ -32,6 +32,7 @@ class FlatObject {
 
   const std::string& path() const { return path_; }
   bool has(std::string_view name) const;
+  bool is_string(std::string_view name) const;
   // Nothing when there is no such field; throw when it has another type.
   std::optional<std::string> take_string(std::string_view name);
   std::optional<uint64_t> take_unsigned(std::string_view name);

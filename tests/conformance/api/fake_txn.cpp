@@ -28,8 +28,8 @@ bool holds(const kvs_compare& compare, const FakeItem* item) {
   uint64_t number = 0;
   if (item != nullptr && compare.target == KVS_CMP_MOD_REVISION) number = item->mod_revision;
   if (item != nullptr && compare.target == KVS_CMP_CREATE_REVISION) number = item->create_revision;
-  if (item != nullptr && compare.target == KVS_CMP_VERSION) number = item->version;
   if (item != nullptr && compare.target == KVS_CMP_LEASE) number = item->lease;
+  if (item != nullptr && compare.target == KVS_CMP_VERSION) number = item->version;
   return holds(compare.op, number < compare.number ? -1 : number > compare.number ? 1 : 0);
 }
 

@@ -79,6 +79,17 @@ TEST_CASE("operations of a transaction") {
   CHECK(t.else_ops[2].to_abi().limit == 51);
 }
 
+TEST_CASE("a put may have a time to live or a lease") {
+  const auto put = [](const std::string& fields) {
+    return txn_of(R"({"then": [{"op": "put", "key": "a", "text": "", )" + fields + "}]}")
+        .then_ops[0]
+        .to_abi();
+  };
+  CHECK(put(R"("ttl": "250ms")").ttl_ms == 250);
+  CHECK(put(R"("ttl": 30)").ttl_ms == 30'000);
+  CHECK(put(R"("lease": 9007199254740991)").lease == 9007199254740991);
+}
+
 TEST_CASE("ranges") {
   const auto range_of = [](const std::string& fields) {
     return txn_of(R"({"then": [{"op": "range")" + fields + "}]}").then_ops[0].range;
@@ -151,6 +162,18 @@ TEST_CASE("every mistake in a transaction is named by its place") {
        "400 invalid: then[1].value: must not be an object or a list"},
       {then_of(R"({"op": "put", "key": "a", "value": "", "text": ""})"),
        "400 invalid: then[1].text: excludes value"},
+      {then_of(R"({"op": "put", "key": "a", "text": "", "ttl": "soon"})"),
+       "400 invalid: then[1].ttl: must be a duration"},
+      {then_of(R"({"op": "put", "key": "a", "text": "", "ttl": 0})"),
+       "400 invalid: then[1].ttl: must be a duration"},
+      {then_of(R"({"op": "put", "key": "a", "text": "", "ttl": true})"),
+       "400 invalid: then[1].ttl: must be a non-negative integer"},
+      {then_of(R"({"op": "put", "key": "a", "text": "", "ttl": 5, "lease": 7})"),
+       "400 invalid: then[1].ttl: excludes lease"},
+      {then_of(R"({"op": "put", "key": "a", "text": "", "lease": 0})"),
+       "400 invalid: then[1].lease: must be an integer in 1.."},
+      {then_of(R"({"op": "get", "key": "a", "lease": 7})"),
+       "400 invalid: then[1].lease: does not go with op get"},
       {then_of(R"({"op": "put", "value": ""})"), "400 invalid: then[1].key: missing"},
       {then_of(R"({"op": "put", "key": "", "value": ""})"),
        "400 invalid: then[1].key: must not be empty"},
