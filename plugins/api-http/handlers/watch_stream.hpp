@@ -23,9 +23,9 @@ struct WatchPlan {
   uint64_t wait_ms = 0;  // of a long poll
 };
 
-// Memory: the engine gives one batch at a time, and the next only while less than kBufferMax of text
-// is under way.  A batch is about 128 KiB, or one change of two values of 1 MiB: a client that does
-// not read holds some hundred KiB, and never more than 4 MiB.
+// Memory: the engine gives one batch at a time, and the next only while less than kBufferMax of
+// text is under way.  A batch is about 128 KiB, or one change of two values of 1 MiB: a client that
+// does not read holds some hundred KiB, and never more than 4 MiB.
 //
 // Concurrency: the engine's thread writes, the front's takes.
 class WatchStream final : public Stream {
