@@ -283,7 +283,7 @@ std::string convert(Parsed& parsed) {
     options.read.max_staleness = *staleness;
   }
   options.list.read = options.read;
-  if (options.all) options.list.limit = 0;
+  if (options.command == Command::kList && options.all) options.list.limit = 0;
   if (options.raw && (options.format == Format::kJson || !options.output.empty())) {
     return "get: --raw excludes --format json and --output";
   }

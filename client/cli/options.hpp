@@ -59,12 +59,11 @@ struct Options {
   client::ListOptions list;
   client::WatchOptions watch;
   uint64_t count = 0;  // watch: end after this many changes; 0: go on
-  bool all = false;    // list: as a stream
   client::Condition condition;
   client::Lifetime lifetime;  // of put; lease grant: its ttl
   uint64_t lease_id = 0;      // of lease; grant: 0 lets the server choose
   std::string prefix;         // delete: all keys that begin so
-  bool all = false;           // delete: every key
+  bool all = false;           // list: as a stream; delete: every key
   uint64_t revision = 0;      // compact; 0: the newest
   client::ReadOptions read;
   std::string request_id;   // put, delete: what the write is recognised by; empty: a random one

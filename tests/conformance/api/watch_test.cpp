@@ -126,7 +126,7 @@ TEST_CASE("a client resumes behind the last revision that it has") {
 }
 
 TEST_CASE("what cannot be watched is said before the stream begins") {
-  ApiFixture api(R"({"max_watches": 2, "max_key_bytes": 10})");
+  ApiFixture api(R"({"max_key_bytes": 10})");
   for (const char* query :
        {"?from_revision=0", "?from_revision=x", "?key=", "?key=a&prefix=b", "?prefix=a&start=b",
         "?key=a&end=b", "?wait=0", "?wait=11m", "?wait=1s&progress=true", "?prev=maybe",
@@ -149,7 +149,10 @@ TEST_CASE("what cannot be watched is said before the stream begins") {
   CHECK(gone.body.find("revision 7") != std::string::npos);
   api.engine.watches.refuse_next(KVS_E_BUSY, "too many");
   CHECK(api.fetch("GET", "/api/v1/watch").status == 429);
+}
 
+TEST_CASE("watches above max_watches are 429, until another one ends") {
+  ApiFixture api(R"({"max_watches": 2})");
   Watcher first(api, ""), second(api, "");
   CHECK(second.head.status == 200);
   const Answer third = api.fetch("GET", "/api/v1/watch");
