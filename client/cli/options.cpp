@@ -68,8 +68,9 @@ void add_request_id(CLI::App& app, Parsed& parsed) {
                      "The write takes effect once, however often it is sent with this id; 1 to 128 "
                      "characters of visible ASCII; a random one if absent")
           ->type_name("ID");
-  app.add_flag("!--no-request-id", parsed.options.request_ids,
-               "Send no id: a write whose answer is lost is not sent again")
+  app.add_flag_callback(
+         "--no-request-id", [&parsed] { parsed.options.request_ids = false; },
+         "Send no id: a write whose answer is lost is not sent again")
       ->excludes(id);
 }
 

@@ -14,6 +14,7 @@
 #include "front/connection.hpp"
 #include "front/connection_set.hpp"
 #include "front/request_head.hpp"
+#include "front/streams.hpp"
 #include "options.hpp"
 #include "quiet_host.hpp"
 #include "service.hpp"
@@ -190,14 +191,16 @@ void run_http_connection(Bytes input) {
     auto engine = std::make_shared<http::Engine>(fake.table(), sdk::Host(quiet_host()));
     http::Service service(engine, config, "fuzz");
     http::ConnectionSet set(8);
+    http::Streams streams(&service, &set, nullptr);  // sends what it has when it stops
     const auto [server, client] = pairs.make();
     send_all(client, input);
     ::shutdown(client, SHUT_WR);
     {
       http::Connection connection(Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(server)),
-                                  &service, &set, nullptr);
+                                  &service, &set, nullptr, &streams);
       connection.run();
     }
+    streams.stop();
     char buffer[4096];
     for (ssize_t n; (n = ::recv(client, buffer, sizeof buffer, 0)) > 0;) {
       answers.append(buffer, static_cast<size_t>(n));

@@ -118,8 +118,11 @@ TEST_CASE("a node that has just started knows no age") {
 
 TEST_CASE("a node that failed vouches for nothing") {
   SimCluster cluster(8);
+  node::Options& options = cluster[cluster.add_node()].config.options;
+  options.raft.vote_promise_ms = (options.raft.election_ticks - 2) * 25;
   REQUIRE(cluster.form(1));
   REQUIRE(cluster.wait(cluster.put(0, "k", "v")) == Code::kOk);
+  cluster.run_for(kSecond);
   CHECK(cluster[0].local_reads().lease_until_ms > 0);
   cluster[0].disk_faults.fail_write = true;
   WritePtr write = cluster.put(0, "k", "w");
