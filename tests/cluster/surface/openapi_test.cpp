@@ -174,8 +174,9 @@ class Fuzz {
     const json& schema = schemas_.resolve(parameter["schema"]);
     std::string rest = op.base(name);
     if (!rest.empty()) rest.insert(0, "&");
-    if (parameter.contains("x-kvstore-with"))
-      rest += "&" + parameter["x-kvstore-with"].get<std::string>();
+    // What has to stand beside it: its own word, or the operation's for what every operation takes.
+    const json& says = name == "timeout" || name == "forward" ? op.operation : parameter;
+    if (says.contains("x-kvstore-with")) rest += "&" + says["x-kvstore-with"].get<std::string>();
     if (!parameter.value("x-kvstore-no-example", false)) {
       for (const std::string& value : good_values(schema, parameter)) {
         CAPTURE(value);
