@@ -2,7 +2,11 @@
 
 #include <algorithm>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/assert.hpp"
+#include "base/codec.hpp"
 #include "base/mutation.hpp"
 #include "kv/command_codec.hpp"
 #include "kv/range.hpp"
@@ -10,8 +14,19 @@
 namespace kvstore::kv {
 namespace {
 
-// How many of the oldest answers are looked up at a time.
-constexpr uint64_t kAgesAhead = 64;
+// Only for an index in memory: nodes need not agree on it.
+uint64_t hash_of(Bytes name) {
+  return XXH3_64bits(name.data(), name.size());
+}
+
+// Neither runs into the other.
+std::string name_of(Bytes principal, Bytes id) {
+  std::string name;
+  Encoder e(&name);
+  e.bytes(principal);
+  e.raw(id);
+  return name;
+}
 
 // What an operation on one key says of it is known without the result.
 bool names_key(const Op& op) {
@@ -78,62 +93,84 @@ Requests::Requests(Store* store, const RequestLimits& limits) : store_(*store), 
 
 Status Requests::load(View& view) {
   begin_batch();
-  oldest_.clear();
-  first_ = next_ = 1;
+  first_ = 1;
+  kept_.clear();
+  numbers_.clear();
   ScanOptions options;
   options.space = kSpaceSystem;
-  options.lower = kRequestAgePrefix;
-  options.upper = prefix_successor(kRequestAgePrefix);
-  options.keys_only = true;
+  options.lower = kRequestPrefix;
+  options.upper = prefix_successor(kRequestPrefix);
   Status failed;
-  for (const bool newest : {false, true}) {
-    options.reverse = newest;
-    Status scanned = view.scan(options, [&](Bytes key, Bytes) {
-      auto number = parse_request_age_key(key);
-      if (!number) {
-        failed = number.status();
-      } else {
-        (newest ? next_ : first_) = *number + (newest ? 1 : 0);
-      }
-      return false;
-    });
-    if (!scanned) return scanned;
-    if (!failed) return failed;
-  }
-  begin_batch();
+  const Status scanned = view.scan(options, [&](Bytes key, Bytes stored) {
+    const auto number = parse_request_key(key);
+    const auto record = decode_request(stored);
+    failed = !number ? number.status() : !record ? record.status() : add(*number, *record);
+    return failed.is_ok();
+  });
+  return scanned.is_ok() ? failed : scanned;
+}
+
+Status Requests::add(uint64_t number, const RequestRecord& record) {
+  if (kept_.empty()) first_ = number;
+  if (number != first_ + kept_.size())
+    return Status(Code::kCorrupt, "the numbers of requests have a gap");
+  const uint64_t hash = hash_of(name_of(record.principal, record.id));
+  kept_.push_back({hash, record.time_ms});
+  numbers_.emplace(hash, number);
   return Status();
 }
 
 void Requests::begin_batch() {
   named_.clear();
-  batch_ages_.clear();
-  batch_first_ = next_;
+  found_.clear();
 }
 
 void Requests::name(const RequestId& request) {
-  named_.try_emplace(request_key(request.principal, request.id));
+  named_.try_emplace(name_of(request.principal, request.id));
 }
 
 Status Requests::fetch() {
-  if (named_.empty() || KVS_MUTATED(kRequestsForgotten)) return Status();
-  std::vector<Bytes> keys;
-  std::vector<Found*> found;
-  keys.reserve(named_.size());
-  found.reserve(named_.size());
-  for (auto& [key, slot] : named_) {
-    keys.push_back(key);
-    found.push_back(&slot);
+  if (KVS_MUTATED(kRequestsForgotten)) return Status();
+  std::vector<uint64_t> numbers;
+  for (const auto& [name, slot] : named_) {
+    const auto [from, to] = numbers_.equal_range(hash_of(name));
+    for (auto it = from; it != to; ++it) numbers.push_back(it->second);
   }
-  return store_.get_many(kSpaceSystem, keys, [&](size_t i, bool present, Bytes bytes) {
-    found[i]->present = present;
-    found[i]->stored.assign(bytes);
-  });
+  if (numbers.empty()) return Status();
+  std::vector<std::string> keys;
+  keys.reserve(numbers.size());
+  for (const uint64_t number : numbers) keys.push_back(request_key(number));
+  const std::vector<Bytes> views(keys.begin(), keys.end());
+  Status failed;
+  const Status read =
+      store_.get_many(kSpaceSystem, views, [&](size_t i, bool present, Bytes bytes) {
+        if (!failed.is_ok()) return;
+        if (present) {
+          take(numbers[i], bytes, &failed);
+        } else {
+          failed = Status(Code::kCorrupt, "the answer to a request is missing");
+        }
+      });
+  return read.is_ok() ? failed : read;
+}
+
+// An answer that was read; it may be to another request whose id has the same hash.
+void Requests::take(uint64_t number, Bytes stored, Status* failed) {
+  const auto record = decode_request(stored);
+  if (!record) {
+    *failed = record.status();
+    return;
+  }
+  const auto it = named_.find(name_of(record->principal, record->id));
+  if (it == named_.end()) return;
+  it->second = {number, std::string(stored)};
+  found_.emplace(number, &it->second);
 }
 
 Result<bool> Requests::answer(const Txn& txn, CommandResult* result) const {
-  const auto it = named_.find(request_key(txn.request->principal, txn.request->id));
+  const auto it = named_.find(name_of(txn.request->principal, txn.request->id));
   KVS_ASSERT(it != named_.end());
-  if (!it->second.present) return false;
+  if (it->second.number == 0) return false;
   auto record = decode_request(it->second.stored);
   if (!record) return record.status();
   if (record->fingerprint != txn.request->fingerprint && !KVS_MUTATED(kFingerprintIgnored)) {
@@ -152,66 +189,32 @@ Result<bool> Requests::answer(const Txn& txn, CommandResult* result) const {
   return true;
 }
 
-Status Requests::remove_old(uint64_t now_ms, uint64_t room, std::vector<WriteOp>* ops) {
+void Requests::remove_old(uint64_t now_ms, uint64_t room, std::vector<WriteOp>* ops) {
   for (uint64_t removed = 0; removed < kRequestsRemovedMax && count() > 1; removed++) {
-    if (Status s = look_ahead(); !s) return s;
-    const RequestAge& oldest = oldest_.front();
+    const Kept& oldest = kept_.front();
     const bool too_old = now_ms - std::min(now_ms, oldest.time_ms) >= limits_.keep_ms;
-    if (!too_old && count() + room <= limits_.records_max) return Status();
-    if (auto named = named_.find(oldest.key); named != named_.end()) named->second.present = false;
-    ops->push_back({WriteOp::Kind::kDelete, kSpaceSystem, oldest.key, {}});
-    ops->push_back({WriteOp::Kind::kDelete, kSpaceSystem, request_age_key(first_), {}});
-    oldest_.pop_front();
+    if (!too_old && count() + room <= limits_.records_max) return;
+    ops->push_back({WriteOp::Kind::kDelete, kSpaceSystem, request_key(first_), {}});
+    const auto [from, to] = numbers_.equal_range(oldest.hash);
+    numbers_.erase(std::find_if(from, to, [&](const auto& e) { return e.second == first_; }));
+    if (auto found = found_.extract(first_)) found.mapped()->number = 0;
+    kept_.pop_front();
     first_++;
   }
-  return Status();
 }
 
 void Requests::keep(const Txn& txn, const CommandResult& result, uint64_t now_ms,
                     std::vector<WriteOp>* ops) {
-  RequestAge age{now_ms, request_key(txn.request->principal, txn.request->id)};
+  const RequestId& request = *txn.request;
+  const uint64_t number = first_ + kept_.size();
   const std::string encoded = encode_kept(branch_of(txn, result), result);
-  Found& found = named_[age.key];
-  found.present = true;
-  found.stored = encode_request({txn.request->fingerprint, encoded});
-  ops->push_back({WriteOp::Kind::kPut, kSpaceSystem, age.key, found.stored});
-  ops->push_back(
-      {WriteOp::Kind::kPut, kSpaceSystem, request_age_key(next_), encode_request_age(age)});
-  batch_ages_.push_back(std::move(age));
-  next_++;
-}
-
-// Makes sure that the oldest answer is in oldest_.
-Status Requests::look_ahead() {
-  if (!oldest_.empty()) return Status();
-  const uint64_t to = std::min(first_ + kAgesAhead, next_);
-  const uint64_t stored_to = std::clamp(batch_first_, first_, to);
-  if (Status s = read_ages(first_, stored_to); !s) return s;
-  for (uint64_t number = stored_to; number < to; number++)
-    oldest_.push_back(batch_ages_[number - batch_first_]);
-  return Status();
-}
-
-Status Requests::read_ages(uint64_t from, uint64_t to) {
-  if (from == to) return Status();
-  std::vector<std::string> keys;
-  for (uint64_t number = from; number < to; number++) keys.push_back(request_age_key(number));
-  const std::vector<Bytes> views(keys.begin(), keys.end());
-  Status bad;
-  Status read = store_.get_many(kSpaceSystem, views, [&](size_t, bool present, Bytes bytes) {
-    if (!bad.is_ok()) return;
-    if (!present) {
-      bad = Status(Code::kCorrupt, "the ages of requests have a gap");
-      return;
-    }
-    auto age = decode_request_age(bytes);
-    if (age) {
-      oldest_.push_back(std::move(*age));
-    } else {
-      bad = age.status();
-    }
-  });
-  return read.is_ok() ? bad : read;
+  const RequestRecord record{now_ms, request.fingerprint, request.principal, request.id, encoded};
+  const Status added = add(number, record);
+  KVS_ASSERT(added.is_ok());
+  Named& named = named_[name_of(request.principal, request.id)];
+  named = {number, encode_request(record)};
+  found_.emplace(number, &named);
+  ops->push_back({WriteOp::Kind::kPut, kSpaceSystem, request_key(number), named.stored});
 }
 
 }  // namespace kvstore::kv

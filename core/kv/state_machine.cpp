@@ -194,7 +194,7 @@ Status StateMachine::Impl::apply_command(size_t i, uint64_t index, CommandResult
   // At the end: what comes before may have written a flush of its own.
   const bool keep =
       txn != nullptr && txn->request && result->code == Code::kOk && !result->replayed;
-  if (Status s = requests.remove_old(now_ms, keep ? 1 : 0, &batch.ops()); !s) return s;
+  requests.remove_old(now_ms, keep ? 1 : 0, &batch.ops());
   if (keep) requests.keep(*txn, *result, now_ms, &batch.ops());
   return Status();
 }

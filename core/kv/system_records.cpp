@@ -11,7 +11,6 @@ namespace {
 constexpr uint8_t kMachineFormat = 2;
 constexpr uint8_t kUploadFormat = 1;
 constexpr uint8_t kRequestFormat = 1;
-constexpr uint8_t kRequestAgeFormat = 1;
 
 Status corrupt(const char* what) {
   return Status(Code::kCorrupt, what);
@@ -50,27 +49,18 @@ std::string parts_end(uint64_t upload_id) {
                                                            : parts_begin(upload_id + 1);
 }
 
-std::string request_key(Bytes principal, Bytes id) {
+std::string request_key(uint64_t number) {
   std::string key(kRequestPrefix);
-  Encoder e(&key);
-  e.bytes(principal);
-  e.raw(id);
-  return key;
-}
-
-std::string request_age_key(uint64_t number) {
-  std::string key(kRequestAgePrefix);
   append_be64(&key, number);
   return key;
 }
 
-Result<uint64_t> parse_request_age_key(Bytes key) {
-  if (!key.starts_with(kRequestAgePrefix) ||
-      key.size() != kRequestAgePrefix.size() + sizeof(uint64_t))
-    return corrupt("key of a request's age: wrong size");
-  uint64_t number = read_be64(key.data() + kRequestAgePrefix.size());
+Result<uint64_t> parse_request_key(Bytes key) {
+  if (!key.starts_with(kRequestPrefix) || key.size() != kRequestPrefix.size() + sizeof(uint64_t))
+    return corrupt("key of a request record: wrong size");
+  uint64_t number = read_be64(key.data() + kRequestPrefix.size());
   if (number == 0 || number == std::numeric_limits<uint64_t>::max())
-    return corrupt("key of a request's age: impossible number");
+    return corrupt("key of a request record: impossible number");
   return number;
 }
 
@@ -129,8 +119,11 @@ std::string encode_request(const RequestRecord& record) {
   std::string out;
   Encoder e(&out);
   e.u8(kRequestFormat);
+  e.varint(record.time_ms);
   e.u64(record.fingerprint.low);
   e.u64(record.fingerprint.high);
+  e.bytes(record.principal);
+  e.bytes(record.id);
   e.raw(record.result);
   return out;
 }
@@ -139,31 +132,15 @@ Result<RequestRecord> decode_request(Bytes bytes) {
   Decoder d(bytes);
   if (d.u8() != kRequestFormat) return corrupt("request record: unknown format");
   RequestRecord record;
+  record.time_ms = d.varint();
   record.fingerprint.low = d.u64();
   record.fingerprint.high = d.u64();
+  record.principal = d.bytes();
+  record.id = d.bytes();
   record.result = d.raw(d.remaining());
   if (!d.ok() || record.result.empty()) return corrupt("request record: cut short");
+  if (record.id.empty()) return corrupt("request record: no id");
   return record;
-}
-
-std::string encode_request_age(const RequestAge& age) {
-  std::string out;
-  Encoder e(&out);
-  e.u8(kRequestAgeFormat);
-  e.varint(age.time_ms);
-  e.raw(age.key);
-  return out;
-}
-
-Result<RequestAge> decode_request_age(Bytes bytes) {
-  Decoder d(bytes);
-  if (d.u8() != kRequestAgeFormat) return corrupt("age of a request: unknown format");
-  RequestAge age;
-  age.time_ms = d.varint();
-  age.key = d.raw(d.remaining());
-  if (!d.ok() || !age.key.starts_with(kRequestPrefix))
-    return corrupt("age of a request: malformed");
-  return age;
 }
 
 }  // namespace kvstore::kv

@@ -29,20 +29,15 @@ struct UploadRecord {
 };
 inline constexpr Bytes kUploadPrefix = "upload/";
 
-// Key request_key(): the answer to a request that was executed.
+// Key request_key(number): the answer to a request that was executed.  They are numbered from 1 on
+// in the order in which they came, without a gap.
 struct RequestRecord {
+  uint64_t time_ms = 0;
   Fingerprint fingerprint;
-  Bytes result;  // encode_result(), as far as it is kept; borrowed
+  Bytes principal, id;  // borrowed, as is the result
+  Bytes result;         // encode_result(), as far as it is kept
 };
 inline constexpr Bytes kRequestPrefix = "request/";
-
-// Key request_age_key(number): the answers in the order in which they came, numbered without a gap.
-struct RequestAge {
-  uint64_t time_ms = 0;
-  std::string key;  // of the answer
-  bool operator==(const RequestAge&) const = default;
-};
-inline constexpr Bytes kRequestAgePrefix = "requestage/";
 
 std::string upload_key(uint64_t upload_id);
 // CORRUPT unless `key` is one.
@@ -53,10 +48,9 @@ std::string part_key(uint64_t upload_id, uint32_t part);
 std::string parts_begin(uint64_t upload_id);
 std::string parts_end(uint64_t upload_id);
 
-std::string request_key(Bytes principal, Bytes id);
-std::string request_age_key(uint64_t number);
+std::string request_key(uint64_t number);
 // CORRUPT unless `key` is one.
-Result<uint64_t> parse_request_age_key(Bytes key);
+Result<uint64_t> parse_request_key(Bytes key);
 
 std::string encode_machine(const MachineRecord& record);
 Result<MachineRecord> decode_machine(Bytes bytes);
@@ -64,7 +58,5 @@ std::string encode_upload(const UploadRecord& record);
 Result<UploadRecord> decode_upload(Bytes bytes);
 std::string encode_request(const RequestRecord& record);
 Result<RequestRecord> decode_request(Bytes bytes);
-std::string encode_request_age(const RequestAge& age);
-Result<RequestAge> decode_request_age(Bytes bytes);
 
 }  // namespace kvstore::kv

@@ -274,15 +274,9 @@ void run_system_record(Bytes input) {
       return;
     }
     case 9: {
-      const auto age = kv::decode_request_age(input);
-      if (!age) return assert_says_why(age.status());
-      KVS_ASSERT(kv::encode_request_age(*age) == input);
-      return;
-    }
-    case 10: {
-      const auto number = kv::parse_request_age_key(input);
+      const auto number = kv::parse_request_key(input);
       if (!number) return assert_says_why(number.status());
-      KVS_ASSERT(kv::request_age_key(*number) == input);
+      KVS_ASSERT(kv::request_key(*number) == input);
       return;
     }
     default: {
@@ -307,9 +301,8 @@ void seed_system_record(Seeds* out) {
   out->push_back("\5" + kv::encode_change(change));
   out->push_back("\6" + kv::encode_lease({5000, 300, true}));
   out->push_back("\7" + kv::lease_key(0x1122334455667));
-  out->push_back("\10" + kv::encode_request({{1, 2}, kv::encode_result({})}));
-  out->push_back("\11" + kv::encode_request_age({123456, kv::request_key("me", "id")}));
-  out->push_back("\12" + kv::request_age_key(7));
+  out->push_back("\10" + kv::encode_request({123456, {1, 2}, "me", "id", kv::encode_result({})}));
+  out->push_back("\11" + kv::request_key(7));
 }
 
 constexpr Target kTargets[] = {

@@ -255,19 +255,21 @@ TEST_CASE("keys of the machine's own data") {
     CHECK(decode_lease(encode_lease(lease)).status().code() == Code::kCorrupt);
   UploadRecord upload{kPartBytes + 1, 2, 99};
   CHECK(*decode_upload(encode_upload(upload)) == upload);
-  CHECK(request_key("me", "id") == "request/\2meid");
-  CHECK(*parse_request_age_key(request_age_key(7)) == 7);
-  for (const std::string& bad : {request_age_key(0), request_age_key(UINT64_MAX),
-                                 std::string("requestage/"), request_key("", "12345678901")})
-    CHECK_FALSE(parse_request_age_key(bad).is_ok());
-  const RequestAge age{1000, request_key("me", "id")};
-  CHECK(*decode_request_age(encode_request_age(age)) == age);
-  CHECK_FALSE(decode_request_age(encode_request_age({1000, "upload/1"})).is_ok());
-  auto request = decode_request(encode_request({{1, 2}, "result"}));
+  CHECK(request_key(7) == std::string("request/\0\0\0\0\0\0\0\7", 16));
+  CHECK(*parse_request_key(request_key(7)) == 7);
+  for (const std::string& bad : {request_key(0), request_key(UINT64_MAX), std::string("request/"),
+                                 "x" + request_key(7).substr(1)})
+    CHECK_FALSE(parse_request_key(bad).is_ok());
+  const std::string encoded = encode_request({1000, {1, 2}, "me", "id", "result"});
+  auto request = decode_request(encoded);
   REQUIRE(request.is_ok());
   CHECK(request->fingerprint == Fingerprint{1, 2});
   CHECK(request->result == "result");
-  CHECK_FALSE(decode_request(encode_request({{1, 2}, ""})).is_ok());
+  CHECK(request->time_ms == 1000);
+  CHECK(request->principal == "me");
+  CHECK(request->id == "id");
+  CHECK_FALSE(decode_request(encode_request({1000, {1, 2}, "me", "id", ""})).is_ok());
+  CHECK_FALSE(decode_request(encode_request({1000, {1, 2}, "me", "", "result"})).is_ok());
   MachineRecord machine{7, 8, 6, 5, 1000};
   CHECK(*decode_machine(encode_machine(machine)) == machine);
   for (const MachineRecord& impossible :

@@ -277,7 +277,7 @@ void check_content(Machine& m, const Model& model) {
   const auto& system = data.spaces[kSpaceSystem];
   CHECK(static_cast<size_t>(std::count_if(system.begin(), system.end(), [](const auto& pair) {
           return pair.first.starts_with("request");
-        })) == 2 * model.requests.size());
+        })) == model.requests.size());
 }
 
 // How often each outcome came, so that the logs are known to reach them.

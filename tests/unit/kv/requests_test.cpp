@@ -217,7 +217,6 @@ TEST_CASE("answers go by the time of the log, a few with each command, the newes
   CHECK(m.machine->request_records() == 2);
   m.apply(Checkpoint{});
   CHECK(count_prefix(m, kRequestPrefix) == 1);
-  CHECK(count_prefix(m, kRequestAgePrefix) == 1);
 }
 
 TEST_CASE("all within one batch: answers come and go as one by one") {
@@ -252,33 +251,34 @@ TEST_CASE("at most 100,000 answers are kept") {
   }
   CHECK(m.machine->request_records() == kMax);
   CHECK(count_prefix(m, kRequestPrefix) == kMax);
-  CHECK(count_prefix(m, kRequestAgePrefix) == kMax);
   CHECK(m.apply(put_once(id(kBatch), "k", "v")).replayed);
   CHECK_FALSE(m.apply(put_once(id(kBatch - 1), "k", "v")).replayed);
 }
 
 TEST_CASE("damaged records of requests stop the machine") {
   const Txn once = put_once("id", "k", "v");
-  auto damaged = [&](const std::string& key, const std::string& value) {
-    Machine m({.records_max = 2, .keep_ms = 1000});
-    for (const char* id : {"id", "id2"}) m.apply(put_once(id, "k", "v"));
+  // With one of the three records replaced, or removed.
+  auto stopped = [&](uint64_t number, const std::string& value) {
+    Machine m({.records_max = 3, .keep_ms = 1000});
+    for (const char* id : {"id", "id2", "id3"}) m.apply(put_once(id, "k", "v"));
     MemoryData data = m.store.data();
-    if (value.empty())
-      data.spaces[kSpaceSystem].erase(key);
-    else
-      data.spaces[kSpaceSystem][key] = value;
+    data.spaces[kSpaceSystem].erase(request_key(number));
+    if (!value.empty()) data.spaces[kSpaceSystem][request_key(number)] = value;
     m.store.replace(data);
-    m.reopen();
+    if (Status s = m.machine->reload(); !s) return s.code();
     std::vector<CommandResult> results;
-    return m.try_apply({once, put_once("id3", "k", "v")}, &results).code();
+    return m.try_apply({once, put_once("id4", "k", "v")}, &results).code();
   };
-  CHECK(damaged("unrelated", "x") == Code::kOk);
-  CHECK(damaged(request_key("", "id"), "x") == Code::kCorrupt);
-  CHECK(damaged(request_key("", "id"), encode_request({{}, "x"})) == Code::kOk);  // a mismatch
-  CHECK(damaged(request_key("", "id"), encode_request({once.request->fingerprint, "x"})) ==
-        Code::kCorrupt);
-  CHECK(damaged(request_age_key(1), "x") == Code::kCorrupt);
-  CHECK(damaged(request_age_key(2), "") == Code::kOk);  // then there is only one
+  auto record = [&](const Fingerprint& fingerprint, Bytes id, Bytes result) {
+    return encode_request({1000, fingerprint, "", id, result});
+  };
+  const Fingerprint same = once.request->fingerprint;
+  CHECK(stopped(1, record({}, "id", "x")) == Code::kOk);  // a mismatch
+  CHECK(stopped(1, record(same, "id", "x")) == Code::kCorrupt);
+  CHECK(stopped(1, "x") == Code::kCorrupt);
+  CHECK(stopped(2, "") == Code::kCorrupt);  // a gap
+  CHECK(stopped(3, "") == Code::kOk);       // then there are only two
+  CHECK(stopped(UINT64_MAX, "x") == Code::kCorrupt);
 }
 
 TEST_CASE("fingerprints: everything that is asked counts, and nothing of the attempt") {
