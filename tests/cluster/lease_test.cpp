@@ -77,7 +77,8 @@ TEST_CASE("leases-and-ttls-end-in-time") {
   auto client = cluster.client();
   std::vector<Timed> keys;
   for (int i = 0; i < 20; ++i) {
-    Timed timed{"ttl" + std::to_string(i), Clock::now(), milliseconds(1'000 + 100 * i), {}};
+    // None ends before it is watched.
+    Timed timed{"ttl" + std::to_string(i), Clock::now(), milliseconds(3'000 + 100 * i), {}};
     REQUIRE(client.put(timed.key, "v", {}, ttl_of(timed.ttl)));
     keys.push_back(timed);
   }
