@@ -15,9 +15,11 @@ using test::Reply;
 using test::ScriptedServer;
 using test::SeenRequest;
 
+// The timeout is for machines that are slow or busy; no case waits for it.
 Client connect(const ScriptedServer& server) {
   ClientOptions options;
   options.servers = {server.url()};
+  options.timeout = std::chrono::minutes(1);
   auto client = Client::create(options);
   REQUIRE(client);
   return std::move(*client);
