@@ -122,11 +122,11 @@ struct BodyPiece {
 // without an answer gets 500.
 //
 // Concurrency: every function may be called on any thread and returns at once.  Tasks and body
-// callbacks run on the exchange's own thread, one at a time, which may block on the disk; so a
-// handler that does everything there needs no lock.
+// callbacks run one at a time on the exchange's own thread (after a long wait it may be another
+// one), which may block on the disk; so a handler that does everything there needs no lock.
 //
-// When the exchange ends early (the server stops), tasks and body callbacks not yet begun are
-// destroyed without being run, and a later respond() has no effect.
+// When the exchange ends early (the server stops, the client is gone), tasks and body callbacks not
+// yet begun are destroyed without being run, and a later respond() has no effect.
 class Exchange {
  public:
   virtual ~Exchange() = default;

@@ -27,6 +27,11 @@ const char kConfigSchema[] = R"json({
       "description": "Administrative requests at a time, then 429; at most 1/16 of threads."},
     "max_watches": {"type": "integer", "minimum": 1, "maximum": 65536, "default": 2048,
       "description": "Watches at a time, then 429; they hold no thread and count apart from max_connections."},
+    "max_parked_requests": {"type": "integer", "minimum": 1, "maximum": 65536, "default": 4096,
+      "description": "Key-value requests that wait without a thread; beyond it 429 for those that may have to wait."},
+    "max_parked_bytes": {"type": "integer", "minimum": 1048576, "maximum": 68719476736,
+      "default": 268435456,
+      "description": "Bodies of the key-value requests that wait without a thread; beyond it 429 likewise."},
     "max_key_bytes": {"type": "integer", "minimum": 1, "maximum": 8192, "default": 4096},
     "max_value_bytes": {"type": "integer", "minimum": 1, "maximum": 1073741824,
       "default": 67108864},
@@ -67,6 +72,9 @@ Config parse_config(const kvs_slice& config_json) {
   c.max_data_requests = options.unsigned_integer("max_data_requests", c.threads * 7 / 8, 1, 16384);
   c.max_waiting_requests = options.unsigned_integer("max_waiting_requests", 16, 1, 16384);
   c.max_watches = options.unsigned_integer("max_watches", 2048, 1, 65536);
+  c.max_parked_requests = options.unsigned_integer("max_parked_requests", 4096, 1, 65536);
+  c.max_parked_bytes =
+      options.unsigned_integer("max_parked_bytes", 256ull << 20, 1ull << 20, 1ull << 36);
   c.max_key_bytes = options.unsigned_integer("max_key_bytes", 4096, 1, 8192);
   c.max_value_bytes = options.unsigned_integer("max_value_bytes", 64ull << 20, 1, 1ull << 30);
   c.max_list_items = options.unsigned_integer("max_list_items", 10000, 1, 100000);

@@ -16,6 +16,8 @@ struct Config {
   uint64_t max_data_requests;
   uint64_t max_waiting_requests;
   uint64_t max_watches;
+  uint64_t max_parked_requests;
+  uint64_t max_parked_bytes;
   uint64_t max_key_bytes;
   uint64_t max_value_bytes;
   uint64_t max_list_items;

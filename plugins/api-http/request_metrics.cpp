@@ -20,10 +20,11 @@ std::string label(std::string_view value) {
 }  // namespace
 
 RequestMetrics::RequestMetrics(const sdk::Host& host, const Router& router,
-                               std::string_view instance_name)
+                               std::string_view instance_name, uint64_t parked_max)
     : metrics_(host.metrics()) {
   if (metrics_ == nullptr) return;
   const std::string instance = label(instance_name);
+  make_parked_series(instance, parked_max);
   make_series(kNoRoute, instance, &by_name_[kNoRoute]);
   by_route_[nullptr] = &by_name_[kNoRoute];
   for (const Route& route : router.routes()) {
@@ -31,6 +32,23 @@ RequestMetrics::RequestMetrics(const sdk::Host& host, const Router& router,
     if (series.labels.empty()) make_series(route.name, instance, &series);
     by_route_[&route] = &series;
   }
+}
+
+void RequestMetrics::make_parked_series(const std::string& instance_name, uint64_t parked_max) {
+  const std::string labels = "api=\"" + instance_name + "\"";
+  const auto make = [&](uint32_t kind, const char* name, const char* help) {
+    uint64_t handle = 0;
+    metrics_->series(metrics_->ctx, kind, name, help, labels.c_str(), &handle);
+    return handle;
+  };
+  parked_now_ = make(KVS_METRIC_GAUGE, "kvstore_http_parked_requests",
+                     "Requests that wait for the engine without a thread.");
+  parked_total_ = make(KVS_METRIC_COUNTER, "kvstore_http_parked_total",
+                       "Times that a request gave its thread back to wait.");
+  const uint64_t limit =
+      make(KVS_METRIC_GAUGE, "kvstore_http_parked_requests_limit",
+           "Requests that may wait without a thread; beyond it 429 for those that may wait.");
+  metrics_->set(metrics_->ctx, limit, static_cast<double>(parked_max));
 }
 
 void RequestMetrics::make_series(std::string_view route, const std::string& instance_name,
@@ -53,6 +71,16 @@ uint64_t RequestMetrics::requests_of(Series& series, int http_status) {
                    "HTTP requests answered.", labels.c_str(), &handle);
   slot.store(handle, std::memory_order_release);
   return handle;
+}
+
+void RequestMetrics::parked() {
+  if (metrics_ == nullptr) return;
+  metrics_->add(metrics_->ctx, parked_total_, 1);
+  metrics_->add(metrics_->ctx, parked_now_, 1);
+}
+
+void RequestMetrics::unparked() {
+  if (metrics_ != nullptr) metrics_->add(metrics_->ctx, parked_now_, -1);
 }
 
 void RequestMetrics::count(const Route* route, int http_status, uint64_t elapsed_ns) {

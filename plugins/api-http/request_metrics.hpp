@@ -17,13 +17,18 @@ namespace kvstore::http {
 
 // kvstore_http_requests_total{api,route,code="200"} and
 // kvstore_http_request_seconds{api,route}, from the end of the header to the last byte of the
-// answer.  A status has a series once it was answered.  Without the host's metrics extension
-// nothing is counted.  [any-thread]
+// answer.  A status has a series once it was answered.  Of requests that wait without a
+// thread: kvstore_http_parked_requests{api}, its bound ..._limit, and kvstore_http_parked_total.
+// Without the host's metrics extension nothing is counted.  [any-thread]
 class RequestMetrics {
  public:
-  RequestMetrics(const sdk::Host& host, const Router& router, std::string_view instance_name);
+  RequestMetrics(const sdk::Host& host, const Router& router, std::string_view instance_name,
+                 uint64_t parked_max);
   // route NULL: a request that no route took.
   void count(const Route* route, int http_status, uint64_t elapsed_ns);
+  // A request begins to wait without a thread, and ends to.
+  void parked();
+  void unparked();
 
  private:
   static constexpr int kStatusMin = 200, kStatusMax = 599;
@@ -32,10 +37,12 @@ class RequestMetrics {
     std::array<std::atomic<uint64_t>, kStatusMax - kStatusMin + 1> requests{};  // 0: not made yet
     uint64_t seconds = 0;
   };
+  void make_parked_series(const std::string& instance_name, uint64_t parked_max);
   void make_series(std::string_view route, const std::string& instance_name, Series* series) const;
   uint64_t requests_of(Series& series, int http_status);
 
   const kvs_metrics* metrics_;
+  uint64_t parked_now_ = 0, parked_total_ = 0;  // handles
   std::map<std::string_view, Series> by_name_;
   std::map<const Route*, Series*> by_route_;
   std::mutex mutex_;  // while a series is made

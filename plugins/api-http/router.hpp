@@ -24,6 +24,8 @@ struct Route {
   using Handler = void (*)(Context& context, const Request& request, const ExchangePtr& exchange);
   // Judges a request by its head alone, before the body is read; throws ApiError.
   using HeadCheck = void (*)(const Context& context, const Request& request);
+  // Whether a request may have to wait for something, by its head.
+  using WaitCheck = bool (*)(const Request& request);
 
   Method method;
   // An exact path; with "/*" at the end also every longer one, whose rest (possibly with slashes)
@@ -35,6 +37,7 @@ struct Route {
   uint64_t body_bytes_max = 0;  // 0: the request has no body
   bool streams_body = false;    // a longer body comes by Exchange::read_body
   HeadCheck check_head = nullptr;
+  WaitCheck may_wait = nullptr;  // NULL: it may
 };
 
 class Router {

@@ -14,21 +14,12 @@ constexpr uint64_t kAskAgainNs = 1'000'000'000;
 // An engine answers for its own status at once; one that does not must not keep the front end shut.
 constexpr std::chrono::milliseconds kNameWait{500};
 
-// False when the counter stood at its limit.
-bool enter(std::atomic<uint64_t>* counter, uint64_t limit) {
-  if (counter->fetch_add(1, std::memory_order_relaxed) < limit) return true;
-  counter->fetch_sub(1, std::memory_order_relaxed);
-  return false;
-}
-
-ApiError saturated(const char* option, uint64_t limit) {
-  return error_from_status(KVS_E_BUSY, std::string("more than ") + std::to_string(limit) +
-                                           " requests at a time (" + option + ")");
+ApiError saturated(const char* option, uint64_t limit, const char* what = " requests at a time (") {
+  return error_from_status(KVS_E_BUSY, "more than " + std::to_string(limit) + what + option + ")");
 }
 
 struct Limit {
-  std::atomic<uint64_t>* counter = nullptr;  // null: unlimited
-  uint64_t limit = 0;
+  Places* places = nullptr;  // null: unlimited
   const char* option = "";
 };
 
@@ -46,7 +37,10 @@ Service::Service(std::shared_ptr<Engine> engine, const Config& config,
                  std::string_view instance_name)
     : context_{std::move(engine), config},
       router_(all_routes()),
-      metrics_(context_.host(), router_, instance_name) {}
+      metrics_(context_.host(), router_, instance_name, config.max_parked_requests),
+      data_requests_(config.max_data_requests),
+      waiting_requests_(config.max_waiting_requests),
+      watches_(config.max_watches) {}
 
 Service::Admission Service::admit(Request* request) {
   Admission admission;
@@ -58,19 +52,21 @@ Service::Admission Service::admit(Request* request) {
   }
   admission.route = match.route;
   request->tail = match.tail;
-  const Config& c = config();
   Limit limit;
   if (match.route->route_class == RouteClass::kData) {
-    limit = {&data_requests_, c.max_data_requests, "max_data_requests"};
+    limit = {&data_requests_, "max_data_requests"};
+    admission.refusal = refuse_waiting(*match.route, *request);
   } else if (match.route->route_class == RouteClass::kWaiting) {
-    limit = {&waiting_requests_, c.max_waiting_requests, "max_waiting_requests"};
+    limit = {&waiting_requests_, "max_waiting_requests"};
   } else if (match.route->route_class == RouteClass::kWatch) {
-    limit = {&watches_, c.max_watches, "max_watches"};
+    limit = {&watches_, "max_watches"};
   }
-  if (limit.counter != nullptr && enter(limit.counter, limit.limit)) {
-    admission.slot = Slot(limit.counter);
-  } else if (limit.counter != nullptr) {
-    admission.refusal = saturated(limit.option, limit.limit);
+  if (limit.places != nullptr && !admission.refusal) {
+    if (limit.places->enter()) {
+      admission.place = Place(limit.places);
+    } else {
+      admission.refusal = saturated(limit.option, limit.places->limit());
+    }
   }
   if (!admission.refusal && match.route->check_head != nullptr) {
     try {
@@ -80,6 +76,46 @@ Service::Admission Service::admit(Request* request) {
     }
   }
   return admission;
+}
+
+// When so many wait, others that may have to wait are refused; who never waits is served.
+std::optional<ApiError> Service::refuse_waiting(const Route& route, const Request& request) const {
+  const Config& c = config();
+  const bool many = parked_requests_.load(std::memory_order_relaxed) >= c.max_parked_requests;
+  const bool large = parked_bytes_.load(std::memory_order_relaxed) >= c.max_parked_bytes;
+  if (!many && !large) return std::nullopt;
+  if (route.may_wait != nullptr && !route.may_wait(request)) return std::nullopt;
+  if (many) return saturated("max_parked_requests", c.max_parked_requests, " requests wait (");
+  return saturated("max_parked_bytes", c.max_parked_bytes, " bytes of requests wait (");
+}
+
+void Service::park(Admission* admission, uint64_t body_bytes) {
+  const bool bounded = is_data(*admission);
+  if (bounded) {
+    parked_requests_.fetch_add(1, std::memory_order_relaxed);
+    parked_bytes_.fetch_add(body_bytes, std::memory_order_relaxed);
+    admission->place.give_back();
+  }
+  metrics_.parked();
+  admission->parked = ParkedPlace(this, bounded, body_bytes);
+}
+
+bool Service::unpark(Admission* admission) {
+  if (needs_place(*admission)) {
+    if (!data_requests_.enter_wanted()) return false;
+    admission->place = Place(&data_requests_);
+  }
+  admission->parked.give_back();
+  return true;
+}
+
+void Service::ParkedPlace::give_back() {
+  if (service_ == nullptr) return;
+  Service& service = *std::exchange(service_, nullptr);
+  service.metrics_.unparked();
+  if (!bounded_) return;
+  service.parked_requests_.fetch_sub(1, std::memory_order_relaxed);
+  service.parked_bytes_.fetch_sub(body_bytes_, std::memory_order_relaxed);
 }
 
 void Service::refuse_unknown(const Request& request, Router::Match match,

@@ -183,7 +183,8 @@ bool send_answer(Response& response, AnswerContext* context, ClientSocket* socke
 std::string answer_text(const Response& response, const AnswerContext& context) {
   std::string text;
   append_head(response, context, &text);
-  return text.append(response.body);
+  if (!context.head_only && response.status != 304) text.append(response.body);
+  return text;
 }
 
 std::string stream_head(const Response& response, const AnswerContext& context) {

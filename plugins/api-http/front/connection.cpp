@@ -1,9 +1,12 @@
 #include "front/connection.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
 
 #include <Poco/Exception.h>
 #include <Poco/Net/SocketAddress.h>
+#include <Poco/Net/StreamSocketImpl.h>
 
 #include "front/connection_set.hpp"
 #include "front/lobby.hpp"
@@ -11,6 +14,10 @@
 namespace kvstore::http {
 namespace {
 
+// How long a request keeps its thread while it waits for the engine: longer than a busy engine
+// takes for a write, and short enough that a crowd of waiting requests does not keep others out.
+constexpr std::chrono::milliseconds kParkAfter{30};
+constexpr int kClientGoneStatus = 400;
 constexpr size_t kCollectStep = 256 << 10;
 // After an answer that ends the connection, the client may go on sending for so long and so much:
 // closing at once would reset the connection and take the answer away from it.
@@ -63,29 +70,58 @@ uint64_t idle_slice_ms(const Config& config) {
 
 Connection::Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set,
                        Lobby* lobby, Streams* streams)
-    : TCPServerConnection(socket),
+    : socket_(socket),
       service_(service),
       set_(set),
       lobby_(lobby),
       streams_(streams),
       io_(socket.impl()->sockfd(), service->host()) {}
 
-void Connection::run() {
-  if (!set_->add(this)) return;
-  try {
-    remote_address_ = socket().peerAddress().toString();
-    serve();
-    if (linger_ && !stopping()) linger();
-  } catch (const std::exception& e) {
-    service_->host().log(KVS_LEVEL_DEBUG, std::string("connection ended: ").append(e.what()));
-  } catch (...) {
-    service_->host().log(KVS_LEVEL_DEBUG, "connection ended by an unknown exception");
+Connection::~Connection() {
+  if (current_ != nullptr) current_->give_up();
+}
+
+int Connection::fd() const {
+  return socket_.impl()->sockfd();
+}
+
+void Connection::serve(std::unique_ptr<Connection> connection) {
+  Connection& self = *connection;
+  if (!self.set_->add(&self)) {
+    // The server stops: a request that waited is still answered.
+    if (self.underway_) self.streams_->park(std::move(connection));
+    return;
   }
-  if (!parked_ && !stream_) set_->leave(socket().impl()->sockfd());
-  set_->remove(this);
+  self.after_ = After::kClose;
+  try {
+    self.run();
+    if (self.linger_ && !self.stopping()) self.linger();
+  } catch (const std::exception& e) {
+    self.service_->host().log(KVS_LEVEL_DEBUG, std::string("connection ended: ").append(e.what()));
+  } catch (...) {
+    self.service_->host().log(KVS_LEVEL_DEBUG, "connection ended by an unknown exception");
+  }
+  leave(std::move(connection));
+}
+
+void Connection::leave(std::unique_ptr<Connection> connection) {
+  Connection& self = *connection;
+  if (self.after_ == After::kClose) self.set_->leave(self.fd());
+  self.set_->remove(&self);
   // Last: from then on the connection may be another thread's.
-  if (parked_) lobby_->park(socket());
-  if (stream_) streams_->adopt(std::move(*stream_));
+  switch (self.after_) {
+    case After::kClose:
+      break;
+    case After::kLobby:
+      self.lobby_->take_back(self.socket_);
+      break;
+    case After::kStream:
+      self.streams_->adopt(std::move(*self.stream_));
+      break;
+    case After::kPark:
+      self.streams_->park(std::move(connection));
+      break;
+  }
 }
 
 void Connection::stop() {
@@ -104,10 +140,18 @@ void Connection::stop() {
   io_.shut_receiving();
 }
 
-void Connection::serve() {
-  const Config& config = service_->config();
-  io_.set_idle_slice(idle_slice_ms(config));
-  while (!stopping() && wait_for_request() && read_head() && serve_request()) first_ = false;
+void Connection::run() {
+  bool goes_on = true;
+  if (underway_) {
+    goes_on = finish();
+  } else {
+    remote_address_ = socket_.peerAddress().toString();
+    io_.set_idle_slice(idle_slice_ms(service_->config()));
+  }
+  while (goes_on && !stopping() && wait_for_request() && read_head()) {
+    goes_on = serve_request();
+    first_ = false;
+  }
 }
 
 bool Connection::may_leave_thread() const {
@@ -129,8 +173,11 @@ bool Connection::wait_for_request() {
     // Empty lines are no request, and keep no thread.
     while (input_.view().starts_with("\r\n")) input_.consume(2);
     if (io == ClientSocket::Io::kOk) continue;
-    parked_ = io == ClientSocket::Io::kTimeout && may_leave_thread() && !stopping();
-    if (parked_ || io != ClientSocket::Io::kTimeout) return false;
+    if (io != ClientSocket::Io::kTimeout) return false;
+    if (may_leave_thread() && !stopping()) {
+      after_ = After::kLobby;
+      return false;
+    }
   }
   return true;
 }
@@ -191,41 +238,26 @@ bool Connection::serve_request() {
   request.remote_address = remote_address_;
   request.content_length = head_.content_length();
   const Config& config = service_->config();
-  BodyReader body(head_, &io_, &input_,
-                  Patience(config.body_timeout_ms, config.min_bytes_per_second));
-
-  Service::Admission admission = service_->admit(&request);
-  Response response = answer(admission, request, &body);
-  AnswerContext context;
-  context.http_1_1 = head_.http_1_1();
-  context.head_only = head_.method() == Method::kHead;
-  context.keep_alive = head_.keep_alive() && !stopping() && body.rest_is_short();
-  if (response.stream != nullptr && !context.head_only) {
-    context.keep_alive = context.keep_alive && input_.empty();
-    hand_over(std::move(response), context, std::move(admission));
-    return false;
-  }
-  const bool unlimited = admission.refusal || admission.route->route_class == RouteClass::kProbe;
-  const bool sent = send(response, &context, unlimited ? kUnlimitedSendMs : config.send_timeout_ms);
-  response.source.reset();
-  service_->count(admission, response.status);
-  if (body.at_end()) return sent;
-  if (sent && !may_leave_thread() && body.skip_rest()) return true;
-  linger_ = true;
-  return false;
+  underway_.emplace(head_, &io_, &input_,
+                    Patience(config.body_timeout_ms, config.min_bytes_per_second));
+  underway_->admission = service_->admit(&request);
+  if (std::optional<Response> refusal = begin(request)) return complete(std::move(*refusal));
+  return finish();
 }
 
-Response Connection::answer(const Service::Admission& admission, const Request& head,
-                            BodyReader* body) {
+// Reads the body and calls the handler; an answer when it does not come to that.
+std::optional<Response> Connection::begin(Request request) {
+  const Service::Admission& admission = underway_->admission;
   if (admission.refusal) return error_response(*admission.refusal);
-  Request request = head;
   std::string text;
   try {
-    collect_body(*admission.route, body, &text, &request.body_complete);
+    collect_body(*admission.route, &text, &request.body_complete);
   } catch (const ApiError& e) {
     return error_response(e);
   }
   request.body = text;
+  // A body that goes up in parts is held in two of them.
+  underway_->body_bytes = request.body_complete ? text.size() : 2 * text.size();
   const auto exchange = FrontExchange::make();
   {
     std::lock_guard lock(mutex_);
@@ -236,23 +268,109 @@ Response Connection::answer(const Service::Admission& admission, const Request& 
     current_changes_ = request.method != Method::kGet && request.method != Method::kHead;
   }
   service_->handle(admission, request, exchange->handle());
-  Feed feed(body);
-  Response response = exchange->wait(&feed);
-  std::lock_guard lock(mutex_);
-  current_.reset();
-  return response;
+  return std::nullopt;
+}
+
+// Waits for the answer and sends it; false when this thread is done with the connection.
+bool Connection::finish() {
+  Feed feed(&underway_->body);
+  std::optional<Response> response = current_->wait(&feed, kParkAfter);
+  if (!response) {
+    park();
+    return false;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    current_.reset();
+  }
+  return complete(std::move(*response));
+}
+
+bool Connection::complete(Response response) {
+  const bool goes_on = answer(std::move(response));
+  underway_.reset();
+  return goes_on;
+}
+
+bool Connection::answer(Response response) {
+  BodyReader& body = underway_->body;
+  const Service::Admission& admission = underway_->admission;
+  AnswerContext context = answer_context();
+  if (response.stream != nullptr && !context.head_only) {
+    hand_over(std::move(response), context);
+    return false;
+  }
+  const bool unlimited = admission.refusal || admission.route->route_class == RouteClass::kProbe;
+  const bool sent =
+      send(response, &context, unlimited ? kUnlimitedSendMs : service_->config().send_timeout_ms);
+  response.source.reset();
+  service_->count(admission, response.status);
+  if (body.at_end()) return sent;
+  if (sent && !may_leave_thread() && body.skip_rest()) return true;
+  linger_ = true;
+  return false;
+}
+
+AnswerContext Connection::answer_context() const {
+  AnswerContext context;
+  context.http_1_1 = head_.http_1_1();
+  context.head_only = head_.method() == Method::kHead;
+  context.keep_alive = head_.keep_alive() && !stopping() && underway_->body.rest_is_short();
+  return context;
 }
 
 // The rest of the answer needs no thread.
-void Connection::hand_over(Response response, AnswerContext context, Service::Admission admission) {
+void Connection::hand_over(Response response, AnswerContext context) {
+  context.keep_alive = context.keep_alive && input_.empty();
   describe(response, &context);
-  set_->set_stream(socket().impl()->sockfd(), true);
-  stream_.emplace(Streams::Guest{socket(), std::move(response), context, std::move(admission)});
+  set_->set_apart(fd(), true);
+  stream_.emplace(
+      Streams::Guest{socket_, std::move(response), context, std::move(underway_->admission)});
+  after_ = After::kStream;
+}
+
+// What the request waits for needs no thread, and may take long.
+void Connection::park() {
+  service_->park(&underway_->admission, underway_->body_bytes);
+  input_.release();
+  std::string().swap(scratch_);
+  set_->set_apart(fd(), true);
+  after_ = After::kPark;
+}
+
+FrontExchange::Next Connection::next() const {
+  using Next = FrontExchange::Next;
+  const Next next = current_->next();
+  // What else the client has sent has to be dealt with as well.
+  const bool alone = underway_->body.at_end() && input_.empty();
+  return next == Next::kAnswer && !alone ? Next::kThread : next;
+}
+
+std::string Connection::take_answer(AnswerContext* context) {
+  *context = answer_context();
+  Response response = current_->take_answer();
+  if (response.source != nullptr || response.stream != nullptr) {
+    response = error_response(error_from_status(KVS_E_CLOSED, "the server is shutting down"));
+  }
+  if (response.close) context->keep_alive = false;
+  describe(response, context);
+  service_->count(underway_->admission, response.status);
+  return answer_text(response, *context);
+}
+
+void Connection::count_gone() {
+  service_->count(underway_->admission, kClientGoneStatus);
+}
+
+bool Connection::unpark() {
+  if (!service_->unpark(&underway_->admission)) return false;
+  current_->unpark();
+  return true;
 }
 
 // Reads the body as far as the route wants it at once.
-void Connection::collect_body(const Route& route, BodyReader* body, std::string* text,
-                              bool* complete) {
+void Connection::collect_body(const Route& route, std::string* text, bool* complete) {
+  BodyReader* body = &underway_->body;
   *complete = true;
   if (route.body_bytes_max == 0) {
     if (!body->at_end()) throw ApiError(400, "invalid", "this request takes no body");

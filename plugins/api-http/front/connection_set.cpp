@@ -16,21 +16,21 @@ void ConnectionSet::leave(int fd) {
   if (connection == open_.end()) return;
   const auto count = by_address_.find(connection->second.address);
   if (--count->second == 0) by_address_.erase(count);
-  if (connection->second.is_stream) --streams_;
+  if (connection->second.apart) --apart_;
   open_.erase(connection);
 }
 
-void ConnectionSet::set_stream(int fd, bool is_stream) {
+void ConnectionSet::set_apart(int fd, bool apart) {
   std::lock_guard lock(mutex_);
   const auto connection = open_.find(fd);
-  if (connection == open_.end() || connection->second.is_stream == is_stream) return;
-  connection->second.is_stream = is_stream;
-  streams_ += is_stream ? 1 : size_t{0} - 1;
+  if (connection == open_.end() || connection->second.apart == apart) return;
+  connection->second.apart = apart;
+  apart_ += apart ? 1 : size_t{0} - 1;
 }
 
 size_t ConnectionSet::open() const {
   std::lock_guard lock(mutex_);
-  return open_.size() - streams_;
+  return open_.size() - apart_;
 }
 
 size_t ConnectionSet::open_of(const std::string& address) const {

@@ -16,7 +16,7 @@ namespace kvstore::http {
 class Connection;
 
 // A connection enters when it is accepted and leaves before its descriptor is closed; meanwhile it
-// has a thread (dispatched, then add() to remove()) or waits in the lobby.
+// has a thread (dispatched, then add() to remove()), waits in the lobby, or is the streams'.
 //
 // Concurrency: [any-thread].
 class ConnectionSet {
@@ -28,9 +28,10 @@ class ConnectionSet {
 
   void enter(int fd, const std::string& address);
   void leave(int fd);
-  // It carries a watch, which is limited by other means, or not any more.
-  void set_stream(int fd, bool is_stream);
-  // Without those that carry a watch.
+  // It carries a watch or a request that waits without a thread, which other bounds are for, or not
+  // any more.
+  void set_apart(int fd, bool apart);
+  // Without those that are apart.
   size_t open() const;
   size_t open_of(const std::string& address) const;
 
@@ -57,10 +58,10 @@ class ConnectionSet {
   std::condition_variable empty_;
   struct Open {
     std::string address;  // of the client
-    bool is_stream = false;
+    bool apart = false;
   };
   std::unordered_map<int, Open> open_;  // by descriptor
-  size_t streams_ = 0;
+  size_t apart_ = 0;
   std::map<std::string, size_t> by_address_;
   std::unordered_set<Connection*> connections_;  // those with a thread
   bool stopping_ = false;

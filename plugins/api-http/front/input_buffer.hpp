@@ -29,6 +29,13 @@ class InputBuffer {
     return io;
   }
 
+  // Gives the memory back while nothing is in it.
+  void release() {
+    if (!empty()) return;
+    std::string().swap(bytes_);
+    used_ = 0;
+  }
+
  private:
   static constexpr size_t kRoom = 16384;
   std::string bytes_;

@@ -100,14 +100,14 @@ void Lobby::stop() {
   const uint64_t one = 1;
   static_cast<void>(!::write(wake_fd_, &one, sizeof one));
   if (thread_.joinable()) thread_.join();
-  take_parked();
+  take_returned();
   while (!guests_.empty()) close(guests_.begin(), false);
 }
 
-void Lobby::park(const Poco::Net::StreamSocket& socket) {
+void Lobby::take_back(const Poco::Net::StreamSocket& socket) {
   {
     std::lock_guard lock(mutex_);
-    parked_.push_back(socket);
+    returned_.push_back(socket);
   }
   const uint64_t one = 1;
   static_cast<void>(!::write(wake_fd_, &one, sizeof one));
@@ -131,18 +131,18 @@ void Lobby::run() {
         stays(guest->second);
       }
     }
-    take_parked();
+    take_returned();
     close_overdue();
   }
 }
 
-void Lobby::take_parked() {
-  std::vector<Poco::Net::StreamSocket> parked;
+void Lobby::take_returned() {
+  std::vector<Poco::Net::StreamSocket> returned;
   {
     std::lock_guard lock(mutex_);
-    parked.swap(parked_);
+    returned.swap(returned_);
   }
-  for (const Poco::Net::StreamSocket& socket : parked) {
+  for (const Poco::Net::StreamSocket& socket : returned) {
     receive({socket, deadline(config_.keep_alive_timeout_ms), false});
   }
 }

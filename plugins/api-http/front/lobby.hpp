@@ -42,7 +42,7 @@ class Lobby {
   void stop();
 
   // [any-thread] Takes back a connection that is idle between two requests.
-  void park(const Poco::Net::StreamSocket& socket);
+  void take_back(const Poco::Net::StreamSocket& socket);
 
  private:
   struct Guest {
@@ -53,7 +53,7 @@ class Lobby {
   using Guests = std::list<Guest>;  // by arrival
 
   void run();
-  void take_parked();
+  void take_returned();
   void accept_all();
   void accept_failed(int why);
   void accepted(Poco::Net::StreamSocket socket);
@@ -84,7 +84,7 @@ class Lobby {
   uint64_t accept_after_ns_ = 0;
 
   std::mutex mutex_;
-  std::vector<Poco::Net::StreamSocket> parked_;  // by park(), not yet guests
+  std::vector<Poco::Net::StreamSocket> returned_;  // by take_back(), not yet guests
 };
 
 }  // namespace kvstore::http

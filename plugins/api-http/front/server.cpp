@@ -8,10 +8,9 @@
 #include <Poco/Exception.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/SocketAddress.h>
+#include <Poco/Net/TCPServerConnection.h>
 #include <Poco/Net/TCPServerConnectionFactory.h>
 #include <Poco/Net/TCPServerParams.h>
-
-#include "front/connection.hpp"
 
 namespace kvstore::http {
 namespace {
@@ -42,25 +41,39 @@ Poco::Net::TCPServerParams::Ptr server_params(const Config& config) {
   Poco::Net::TCPServerParams::Ptr params = new Poco::Net::TCPServerParams;
   params->setMaxThreads(static_cast<int>(config.threads));
   // The lobby refuses with an answer what Poco would drop without one.
-  params->setMaxQueued(static_cast<int>(config.max_connections) + 1);
+  params->setMaxQueued(static_cast<int>(config.max_connections + config.max_watches +
+                                        config.max_parked_requests + config.threads + 1));
   return params;
 }
 
 }  // namespace
 
+// What a thread of the pool does with a connection.
+class Server::Turn final : public Poco::Net::TCPServerConnection {
+ public:
+  Turn(const Poco::Net::StreamSocket& socket, std::unique_ptr<Connection> connection)
+      : TCPServerConnection(socket), connection_(std::move(connection)) {}
+  void run() override { Connection::serve(std::move(connection_)); }
+
+ private:
+  std::unique_ptr<Connection> connection_;
+};
+
 class Server::Factory final : public Poco::Net::TCPServerConnectionFactory {
  public:
-  Factory(Service* service, ConnectionSet* connections, Lobby* lobby, Streams* streams)
-      : service_(service), connections_(connections), lobby_(lobby), streams_(streams) {}
+  Factory(Server* server, Service* service) : server_(server), service_(service) {}
   Poco::Net::TCPServerConnection* createConnection(const Poco::Net::StreamSocket& s) override {
-    return new Connection(s, service_, connections_, lobby_, streams_);
+    std::unique_ptr<Connection> connection = server_->take_resumed(s.impl()->sockfd());
+    if (connection == nullptr) {
+      connection = std::make_unique<Connection>(s, service_, &server_->connections_,
+                                                &server_->lobby_, &server_->streams_);
+    }
+    return new Turn(s, std::move(connection));
   }
 
  private:
+  Server* server_;
   Service* service_;
-  ConnectionSet* connections_;
-  Lobby* lobby_;
-  Streams* streams_;
 };
 
 Server::Server(Service* service, const ListenAddress& address)
@@ -70,31 +83,62 @@ Server::Server(Service* service, const ListenAddress& address)
       listener_(listen_on(address)),
       lobby_(listener_, service->config(), service->host(), &connections_,
              [this](const Poco::Net::StreamSocket& socket) { dispatch(socket); }),
-      streams_(service, &connections_, &lobby_),
-      dispatcher_(new Poco::Net::TCPServerDispatcher(
-          new Factory(service, &connections_, &lobby_, &streams_), pool_,
-          server_params(service->config()))) {}
+      streams_(service, &connections_, &lobby_,
+               [this](std::unique_ptr<Connection>* connection) { return resume(connection); }),
+      dispatcher_(new Poco::Net::TCPServerDispatcher(new Factory(this, service), pool_,
+                                                     server_params(service->config()))) {}
 
 void Server::start() {
   streams_.start();
   lobby_.start();
 }
 
-// Called by the lobby's thread only, so that the counter tells about this connection.
-void Server::dispatch(const Poco::Net::StreamSocket& socket) {
+// False when no thread could be made.  One at a time, so that the counter tells about this
+// connection.
+bool Server::enqueue(const Poco::Net::StreamSocket& socket) {
+  std::lock_guard lock(dispatch_mutex_);
+  if (dispatch_closed_) return false;
   const int refused = dispatcher_->refusedConnections();
   connections_.dispatched();
   dispatcher_->enqueue(socket);
-  if (dispatcher_->refusedConnections() == refused) return;
-  // No thread could be made.
+  if (dispatcher_->refusedConnections() == refused) return true;
   connections_.lost();
-  connections_.leave(socket.impl()->sockfd());
+  return false;
+}
+
+void Server::dispatch(const Poco::Net::StreamSocket& socket) {
+  if (!enqueue(socket)) connections_.leave(socket.impl()->sockfd());
+}
+
+bool Server::resume(std::unique_ptr<Connection>* connection) {
+  const Poco::Net::StreamSocket socket = (*connection)->socket();
+  {
+    std::lock_guard lock(resumed_mutex_);
+    resumed_.emplace(socket.impl()->sockfd(), std::move(*connection));
+  }
+  if (enqueue(socket)) return true;
+  *connection = take_resumed(socket.impl()->sockfd());
+  return false;
+}
+
+// Null for a connection that was not parked.
+std::unique_ptr<Connection> Server::take_resumed(int fd) {
+  std::lock_guard lock(resumed_mutex_);
+  const auto found = resumed_.find(fd);
+  if (found == resumed_.end()) return nullptr;
+  std::unique_ptr<Connection> connection = std::move(found->second);
+  resumed_.erase(found);
+  return connection;
 }
 
 void Server::stop() {
   if (stopped_) return;
   stopped_ = true;
   lobby_.stop();
+  {
+    std::lock_guard lock(dispatch_mutex_);
+    dispatch_closed_ = true;
+  }
   dispatcher_->stop();
   connections_.stop_all();
   if (!connections_.wait_empty(kStopPatience)) connections_.abort_all();
@@ -104,6 +148,9 @@ void Server::stop() {
     std::this_thread::sleep_for(kStopStep);
   }
   pool_.joinAll();
+  // Those that no thread came for.
+  for (auto& [fd, connection] : resumed_) streams_.park(std::move(connection));
+  resumed_.clear();
   streams_.stop();
 }
 

@@ -6,12 +6,15 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <unordered_map>
 
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/TCPServerDispatcher.h>
 #include <Poco/ThreadPool.h>
 
+#include "front/connection.hpp"
 #include "front/connection_set.hpp"
 #include "front/lobby.hpp"
 #include "front/streams.hpp"
@@ -35,10 +38,14 @@ class Server {
 
  private:
   class Factory;
+  class Turn;
   struct Release {
     void operator()(Poco::Net::TCPServerDispatcher* dispatcher) const { dispatcher->release(); }
   };
+  bool enqueue(const Poco::Net::StreamSocket& socket);
   void dispatch(const Poco::Net::StreamSocket& socket);
+  bool resume(std::unique_ptr<Connection>* connection);
+  std::unique_ptr<Connection> take_resumed(int fd);
 
   ConnectionSet connections_;
   Poco::ThreadPool pool_;
@@ -47,6 +54,12 @@ class Server {
   Streams streams_;
   std::unique_ptr<Poco::Net::TCPServerDispatcher, Release> dispatcher_;
   bool stopped_ = false;
+
+  std::mutex dispatch_mutex_;
+  bool dispatch_closed_ = false;
+  // Connections whose thread is on its way, by descriptor.
+  std::mutex resumed_mutex_;
+  std::unordered_map<int, std::unique_ptr<Connection>> resumed_;
 };
 
 }  // namespace kvstore::http

@@ -8,10 +8,13 @@
 #include <kvstore/sdk/guard.hpp>
 
 #include <Poco/Net/StreamSocketImpl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "front/connection.hpp"
 
 namespace kvstore::http {
 namespace {
@@ -22,12 +25,22 @@ constexpr int kTickMs = 100;  // how exactly deadlines are kept
 constexpr int kPiecesAtOnce = 4;
 constexpr uint64_t kNsPerMs = 1'000'000;
 constexpr uint64_t kWakeId = 0;  // of the eventfd among the streams
+// What clients get for taking their last answers when the server stops, all together.
+constexpr uint64_t kStopPatienceMs = 1000;
+
+// False when there is no time left.
+bool wait_writable(int fd, uint64_t now_ns, uint64_t until_ns) {
+  if (now_ns >= until_ns) return false;
+  pollfd entry{fd, POLLOUT, 0};
+  return ::poll(&entry, 1, static_cast<int>((until_ns - now_ns) / kNsPerMs) + 1) > 0;
+}
 
 }  // namespace
 
 struct Streams::Inbox {
   std::mutex mutex;
   std::vector<Guest> adopted;
+  std::vector<std::unique_ptr<Connection>> parked;
   std::vector<uint64_t> woken;
   bool stopping = false;
   bool signalled = false;
@@ -52,9 +65,10 @@ struct Streams::Entry {
   Service::Admission admission;
   AnswerContext context;
   std::unique_ptr<Stream> stream;
-  std::string out;        // being sent
-  size_t sent = 0;        // of it
-  uint64_t moved_ns = 0;  // when the client last took something
+  std::unique_ptr<Connection> parked;  // until it is answered; instead of a stream
+  std::string out;                     // being sent
+  size_t sent = 0;                     // of it
+  uint64_t moved_ns = 0;               // when the client last took something
   uint64_t due_ns = 0;
   bool deferred = false;  // the head too is the stream's
   bool ended = false;     // `out` is the last
@@ -63,10 +77,11 @@ struct Streams::Entry {
   int fd() const { return socket.impl()->sockfd(); }
 };
 
-Streams::Streams(Service* service, ConnectionSet* connections, Lobby* lobby)
+Streams::Streams(Service* service, ConnectionSet* connections, Lobby* lobby, Resume resume)
     : service_(service),
       connections_(connections),
       lobby_(lobby),
+      resume_(std::move(resume)),
       epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)),
       inbox_(std::make_shared<Inbox>()) {
   epoll_event event{};
@@ -76,6 +91,10 @@ Streams::Streams(Service* service, ConnectionSet* connections, Lobby* lobby)
       ::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, inbox_->wake_fd, &event) != 0) {
     throw sdk::Error(KVS_E_IO, std::string("cannot make an epoll set: ") + std::strerror(errno));
   }
+  service_->set_on_place([inbox = inbox_] {
+    std::lock_guard lock(inbox->mutex);
+    inbox->signal();
+  });
 }
 
 Streams::~Streams() {
@@ -95,10 +114,26 @@ void Streams::stop() {
     inbox_->signal();
   }
   if (thread_.joinable()) thread_.join();
+  closing_ = true;
   take_adopted();
+  close_all();
+}
+
+void Streams::close_all() {
+  while (!ready_.empty()) {
+    open_parked(std::move(ready_.front()));
+    ready_.pop_front();
+  }
+  const uint64_t until_ns = service_->host().now_ns() + kStopPatienceMs * kNsPerMs;
   while (!entries_.empty()) {
     const uint64_t id = entries_.begin()->first;
+    Entry& entry = *entries_.begin()->second;
+    if (entry.parked != nullptr) entry.parked->stop();
     pump(id);
+    while (entries_.count(id) != 0 && entry.sent < entry.out.size() &&
+           wait_writable(entry.fd(), service_->host().now_ns(), until_ns)) {
+      pump(id);
+    }
     if (entries_.count(id) != 0) close(id);
   }
 }
@@ -109,11 +144,18 @@ void Streams::adopt(Guest guest) {
   inbox_->signal();
 }
 
+void Streams::park(std::unique_ptr<Connection> connection) {
+  std::lock_guard lock(inbox_->mutex);
+  inbox_->parked.push_back(std::move(connection));
+  inbox_->signal();
+}
+
 void Streams::run() {
   epoll_event events[kEventsAtOnce];
   std::vector<uint64_t> woken;
   while (true) {
-    const int n = ::epoll_wait(epoll_fd_, events, kEventsAtOnce, entries_.empty() ? -1 : kTickMs);
+    const bool idle = entries_.empty() && ready_.empty();
+    const int n = ::epoll_wait(epoll_fd_, events, kEventsAtOnce, idle ? -1 : kTickMs);
     for (int i = 0; i < n; ++i) {
       const uint64_t id = events[i].data.u64;
       if (id == kWakeId) {
@@ -134,17 +176,21 @@ void Streams::run() {
     take_adopted();
     for (const uint64_t id : woken) pump(id);
     woken.clear();
+    resume_ready();
     tick(service_->host().now_ns());
   }
 }
 
 void Streams::take_adopted() {
   std::vector<Guest> adopted;
+  std::vector<std::unique_ptr<Connection>> parked;
   {
     std::lock_guard lock(inbox_->mutex);
     adopted.swap(inbox_->adopted);
+    parked.swap(inbox_->parked);
   }
   for (Guest& guest : adopted) open(std::move(guest));
+  for (std::unique_ptr<Connection>& connection : parked) open_parked(std::move(connection));
 }
 
 void Streams::open(Guest guest) {
@@ -171,6 +217,26 @@ void Streams::open(Guest guest) {
   pump(id);
 }
 
+void Streams::open_parked(std::unique_ptr<Connection> connection) {
+  if (closing_) connection->stop();
+  const uint64_t id = next_id_++;
+  auto owned = std::make_unique<Entry>();
+  Entry& entry = *owned;
+  entry.socket = connection->socket();
+  entry.parked = std::move(connection);
+  entry.deferred = true;
+  entry.due_ns = UINT64_MAX;
+  entries_.emplace(id, std::move(owned));
+  entry.parked->when_ready([inbox = inbox_, id] { inbox->wake(id); });
+  epoll_event event{};
+  // No EPOLLRDHUP: a client that has said everything may still want to hear the answer.
+  event.events = EPOLLOUT | EPOLLET;
+  event.data.u64 = id;
+  if (::epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, entry.fd(), &event) != 0) return close(id);
+  // What has come before wakes nobody.
+  pump(id);
+}
+
 void Streams::pump(uint64_t id) {
   const auto at = entries_.find(id);
   if (at == entries_.end()) return;
@@ -183,6 +249,9 @@ void Streams::pump(uint64_t id) {
     case Pump::kClosed:
       close(id);
       break;
+    case Pump::kThread:
+      resume(id);
+      break;
   }
 }
 
@@ -193,7 +262,11 @@ Streams::Pump Streams::pump(Entry* entry) {
     entry->out.clear();
     entry->sent = 0;
     try {
-      take_piece(entry);
+      if (entry->parked == nullptr) {
+        take_piece(entry);
+      } else if (const Pump found = take_parked(entry); found != Pump::kBusy) {
+        return found;
+      }
     } catch (const std::exception& e) {
       // There is no other way left to tell the client that something is missing.
       service_->host().log(KVS_LEVEL_WARN, std::string("a stream ends: ").append(e.what()));
@@ -205,8 +278,53 @@ Streams::Pump Streams::pump(Entry* entry) {
       std::string().swap(entry->out);
       return Pump::kIdle;
     }
+    entry->moved_ns = service_->host().now_ns();
   }
   return Pump::kBusy;
+}
+
+// kBusy: there is an answer to send.
+Streams::Pump Streams::take_parked(Entry* entry) {
+  if (!closing_) {
+    switch (entry->parked->next()) {
+      case FrontExchange::Next::kNothing:
+        return Pump::kIdle;
+      case FrontExchange::Next::kThread:
+        return Pump::kThread;
+      case FrontExchange::Next::kAnswer:
+        break;
+    }
+  }
+  entry->out = entry->parked->take_answer(&entry->context);
+  entry->ended = true;
+  entry->parked.reset();
+  return Pump::kBusy;
+}
+
+void Streams::resume(uint64_t id) {
+  const auto at = entries_.find(id);
+  const std::unique_ptr<Entry> entry = std::move(at->second);
+  entries_.erase(at);
+  ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, entry->fd(), nullptr);
+  connections_->set_apart(entry->fd(), false);
+  if (entry->parked->needs_place()) {
+    ready_.push_back(std::move(entry->parked));
+  } else {
+    ready_.push_front(std::move(entry->parked));
+  }
+  resume_ready();
+}
+
+void Streams::resume_ready() {
+  if (ready_.empty()) return;
+  while (!ready_.empty()) {
+    // Before looking for one: a place that is given back from here on wakes this thread.
+    service_->want_places(ready_.size());
+    // Where there is no thread to be had the next tick tries again.
+    if (!ready_.front()->unpark() || !resume_(&ready_.front())) return;
+    ready_.pop_front();
+  }
+  service_->want_places(0);
 }
 
 void Streams::take_piece(Entry* entry) {
@@ -267,10 +385,11 @@ void Streams::close(uint64_t id) {
   const int fd = entry->fd();
   ::epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr);
   entry->stream.reset();
+  if (entry->parked != nullptr) entry->parked->count_gone();
   const bool whole = entry->ended && entry->sent == entry->out.size() && !entry->gone;
   if (whole && entry->deferred && entry->context.keep_alive && !stopped_) {
-    connections_->set_stream(fd, false);
-    lobby_->park(entry->socket);
+    connections_->set_apart(fd, false);
+    lobby_->take_back(entry->socket);
     return;
   }
   if (whole) ::shutdown(fd, SHUT_WR);

@@ -123,7 +123,9 @@ void handle_list(Context& context, const Request& request, const ExchangePtr& ex
 }  // namespace
 
 void add_kv_list_routes(Router* router) {
-  router->add({Method::kGet, "/api/v1/kv", RouteClass::kData, "kv_list", handle_list});
+  Route list{Method::kGet, "/api/v1/kv", RouteClass::kData, "kv_list", handle_list};
+  list.may_wait = read_may_wait;
+  router->add(list);
 }
 
 }  // namespace kvstore::http

@@ -7,6 +7,7 @@
 #include "text/base64.hpp"
 #include "text/etag.hpp"
 #include "text/json_text.hpp"
+#include "text/percent.hpp"
 
 namespace kvstore::http {
 namespace {
@@ -153,6 +154,17 @@ kvs_read_options parse_read_options(const Params& params) {
   return options;
 }
 
+bool read_may_wait(const Request& request) {
+  QueryPairs pairs;
+  if (!parse_query(request.query, &pairs)) return false;  // it is malformed, and refused
+  bool stale = false;
+  for (const auto& [name, value] : pairs) {
+    if (name == "min_revision") return true;
+    if (name == "consistency") stale = value == "stale";
+  }
+  return !stale;
+}
+
 uint64_t ValuePieces::total_bytes() const {
   return base64_ ? base64_length(value_bytes_) : value_bytes_;
 }
@@ -173,7 +185,9 @@ void ValuePieces::next(const Reader& reader, std::string* out) {
 }
 
 void add_kv_read_routes(Router* router) {
-  router->add({Method::kGet, "/api/v1/kv/*", RouteClass::kData, "kv_get", handle_get});
+  Route get{Method::kGet, "/api/v1/kv/*", RouteClass::kData, "kv_get", handle_get};
+  get.may_wait = read_may_wait;
+  router->add(get);
 }
 
 }  // namespace kvstore::http

@@ -13,6 +13,8 @@ namespace kvstore::http {
 
 // Throws ApiError(400).
 kvs_read_options parse_read_options(const Params& params);
+// Whether a read may have to wait: for a leader's word, or for a revision.
+bool read_may_wait(const Request& request);
 
 // Gives a value of known size in pieces of about 1 MiB.
 class ValuePieces {

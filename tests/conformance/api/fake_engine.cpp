@@ -107,7 +107,7 @@ struct FakeTable {
       e.last_call_ = *c;
       e.last_revision_ = o->revision;
     }
-    if (e.readers_ready_) {
+    if (e.readers_ready_ || (e.stale_readers_ready_ && o->consistency == KVS_READ_STALE)) {
       *now = make_reader(e);
       return KVS_OK;
     }
@@ -277,7 +277,8 @@ struct FakeTable {
                cancelled.status = KVS_E_CANCELLED;
                const kvs_result result = result_of(cancelled);
                done(user, &result);
-             }});
+             },
+             answer.at_any_time});
     return KVS_OK;
   }
 
@@ -344,10 +345,15 @@ FakeEngine::~FakeEngine() {
 void FakeEngine::run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [&] { return stop_ || (!held_ && !queue_.empty()); });
+    auto found = queue_.end();
+    wake_.wait(lock, [&] {
+      found = std::find_if(queue_.begin(), queue_.end(),
+                           [&](const Waiting& w) { return !held_ || w.at_any_time; });
+      return stop_ || found != queue_.end();
+    });
     if (stop_) return;
-    Waiting next = std::move(queue_.front());
-    queue_.pop_front();
+    Waiting next = std::move(*found);
+    queue_.erase(found);
     lock.unlock();
     next.complete();
     next = {};

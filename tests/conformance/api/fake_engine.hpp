@@ -31,7 +31,8 @@ struct Scripted {
   std::string message;
   std::string json;
   std::string leader_name, leader_api_address;
-  uint32_t replayed = 0;  // not 0: the store's own answer to a transaction, with this
+  uint32_t replayed = 0;     // not 0: the store's own answer to a transaction, with this
+  bool at_any_time = false;  // also while completions are held back
 };
 
 class FakeEngine {
@@ -53,8 +54,9 @@ class FakeEngine {
   void set_reads_per_reader(uint64_t reads) { reads_per_reader_ = reads; }
   uint64_t reads_per_reader() const { return reads_per_reader_; }
   uint64_t readers_opened() const { return readers_opened_; }
-  // Readers are ready at once instead of by completion.
+  // Readers are ready at once instead of by completion; those of stale reads alone.
   void set_readers_ready(bool ready) { readers_ready_ = ready; }
+  void set_stale_readers_ready(bool ready) { stale_readers_ready_ = ready; }
   void set_control(const std::string& verb, Scripted answer);
   // Called before each upload_write completes, on the completion thread.
   void set_on_part(std::function<void()> fn);
@@ -97,6 +99,7 @@ class FakeEngine {
   struct Waiting {
     std::function<void()> complete;
     std::function<void()> cancel;
+    bool at_any_time = false;
   };
 
   void called();
@@ -122,7 +125,8 @@ class FakeEngine {
   std::string last_request_id_;
   uint64_t last_revision_ = 0;
   std::string violations_;
-  std::atomic<bool> readers_ready_{false}, forbidden_{false}, drained_{false};
+  std::atomic<bool> readers_ready_{false}, stale_readers_ready_{false}, forbidden_{false},
+      drained_{false};
   std::atomic<uint64_t> txn_calls_{0}, read_calls_{0}, upload_calls_{0};
   std::atomic<uint64_t> reads_per_reader_{0}, readers_opened_{0};
   std::atomic<uint64_t> open_readers_{0}, open_uploads_{0}, upload_bytes_{0};

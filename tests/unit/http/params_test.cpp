@@ -58,6 +58,8 @@ TEST_CASE("defaults of the options, and health's reserve of threads") {
   const Config c = config_of("");
   CHECK(c.threads == 512);
   CHECK(c.max_data_requests == 448);
+  CHECK(c.max_parked_requests == 4096);
+  CHECK(c.max_parked_bytes == 256u << 20);
   CHECK(c.max_value_bytes == 67108864);
   CHECK(c.max_key_bytes == 4096);
   const Config small = config_of(R"({"threads": 8, "max_data_requests": 100,
