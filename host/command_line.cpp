@@ -46,7 +46,9 @@ struct Switch {
 };
 
 constexpr Switch kBootstrap = {"--bootstrap", "KVSTORE_BOOTSTRAP",
-                               "Make a new cluster of this node"};
+                               "Make a new cluster of this node; from the snapshot that "
+                               "'kvstore-client snapshot restore' placed in the data directory, if "
+                               "there is one"};
 constexpr Switch kCheckConfig = {"--check-config", "KVSTORE_CHECK_CONFIG",
                                  "Check configuration and plugins, then exit"};
 constexpr Switch kPrintConfig = {"--print-config", "KVSTORE_PRINT_CONFIG",

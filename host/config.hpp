@@ -71,6 +71,8 @@ struct SnapshotConfig {
   uint64_t hold_ms = 600'000;
   uint64_t chunk_timeout_ms = 30'000;
   uint64_t finish_timeout_ms = 120'000;
+  uint64_t downloads_max = 4;
+  uint64_t download_idle_ms = 60'000;
 };
 
 struct HistoryConfig {

@@ -56,6 +56,8 @@ void snapshot_fields(Visit&& visit, Snapshot& c) {
   visit("hold_ms", c.hold_ms);
   visit("chunk_timeout_ms", c.chunk_timeout_ms);
   visit("finish_timeout_ms", c.finish_timeout_ms);
+  visit("downloads_max", c.downloads_max);
+  visit("download_idle_ms", c.download_idle_ms);
 }
 
 template <typename Visit, typename History>

@@ -53,6 +53,10 @@ int run_transfer_leader(const Options& options, client::Client& client, Io& io);
 int run_compact(const Options& options, client::Client& client, Io& io);
 int run_metrics(const Options& options, client::Client& client, Io& io);
 
+int run_snapshot_save(const Options& options, client::Client& client, Io& io);
+int run_snapshot_status(const Options& options, Io& io);
+int run_snapshot_restore(const Options& options, Io& io);
+
 int run_bench(const Options& options, Io& io);
 
 }  // namespace kvstore::cli

@@ -37,6 +37,9 @@ constexpr CommandName kNames[] = {
     {Command::kLeaseRevoke, "lease revoke"},
     {Command::kTransferLeader, "transfer-leader"},
     {Command::kCompact, "compact"},
+    {Command::kSnapshotSave, "snapshot save"},
+    {Command::kSnapshotStatus, "snapshot status"},
+    {Command::kSnapshotRestore, "snapshot restore"},
     {Command::kMetrics, "metrics"},
     {Command::kBench, "bench"},
     {Command::kCompletion, "completion"},
@@ -264,6 +267,7 @@ std::string convert(Parsed& parsed) {
   if (parsed.consistency == "stale") options.read.consistency = client::Consistency::kStale;
   if (options.command == Command::kBench) return convert_bench(parsed);
   if (std::string problem = convert_lease(parsed); !problem.empty()) return problem;
+  if (std::string problem = check_snapshot(options); !problem.empty()) return problem;
   if (options.command == Command::kDelete) return check_delete(parsed);
   if (parsed.revision_option->count() != 0 && options.revision == 0) {
     return "compact: --revision must be a positive number";
@@ -352,6 +356,7 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv, std:
   add_watch_command(app, parsed);
   add_lease_commands(app, parsed);
   add_cluster_commands(app, parsed);
+  add_snapshot_commands(app, parsed);
   add_bench_command(app, parsed);
   add_completion_command(app, parsed);
   std::string problem;

@@ -37,6 +37,9 @@ enum class Command {
   kLeaseRevoke,
   kTransferLeader,
   kCompact,
+  kSnapshotSave,
+  kSnapshotStatus,
+  kSnapshotRestore,
   kMetrics,
   kBench,
   kCompletion,
@@ -52,8 +55,9 @@ struct Options {
   Format format = Format::kTable;
   // Of some commands; the parser lets only those through that fit the command.
   std::string key;
-  std::string value;  // "-": standard input
-  std::string file;   // put, txn: read from here; "-": standard input
+  std::string value;     // "-": standard input
+  std::string file;      // put, txn: read from here; "-": standard input; snapshot: the file
+  std::string data_dir;  // snapshot restore: of the node that begins the cluster
   bool raw = false;
   std::string output;
   client::ListOptions list;

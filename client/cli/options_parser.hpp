@@ -52,6 +52,10 @@ void add_lease_commands(CLI::App& app, Parsed& parsed);
 // Empty: done; otherwise the usage error.
 std::string convert_lease(Parsed& parsed);
 
+void add_snapshot_commands(CLI::App& app, Parsed& parsed);
+// Empty: fine.
+std::string check_snapshot(const Options& options);
+
 void add_bench_command(CLI::App& app, Parsed& parsed);
 // Empty: done; otherwise the usage error.
 std::string convert_bench(Parsed& parsed);

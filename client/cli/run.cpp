@@ -47,6 +47,12 @@ int dispatch(const Options& options, client::Client& client, Io& io) {
       return run_transfer_leader(options, client, io);
     case Command::kCompact:
       return run_compact(options, client, io);
+    case Command::kSnapshotSave:
+      return run_snapshot_save(options, client, io);
+    case Command::kSnapshotStatus:
+      return run_snapshot_status(options, io);
+    case Command::kSnapshotRestore:
+      return run_snapshot_restore(options, io);
     case Command::kMetrics:
       return run_metrics(options, client, io);
     case Command::kBench:

@@ -6,6 +6,7 @@
 #include "client_impl.hpp"
 #include "codec.hpp"
 #include "item_lines.hpp"
+#include "query.hpp"
 #include "request_id.hpp"
 #include "text.hpp"
 
@@ -39,17 +40,6 @@ std::string lease_target(uint64_t id) {
   return kApi + "/leases/" + std::to_string(id);
 }
 
-std::string read_query(const ReadOptions& options) {
-  std::string query;
-  if (options.consistency == Consistency::kLease) query += "&consistency=lease";
-  if (options.consistency == Consistency::kStale) query += "&consistency=stale";
-  if (options.max_staleness) {
-    query += "&max_staleness=" + std::to_string(options.max_staleness->count()) + "ms";
-  }
-  if (options.min_revision != 0) query += "&min_revision=" + std::to_string(options.min_revision);
-  return query;
-}
-
 std::string list_query(const ListOptions& options, uint64_t limit) {
   std::string query = read_query(options.read);
   if (!options.prefix.empty()) query += "&prefix=" + percent_encode(options.prefix);
@@ -58,13 +48,6 @@ std::string list_query(const ListOptions& options, uint64_t limit) {
   if (options.reverse) query += "&reverse=true";
   if (options.revision != 0) query += "&revision=" + std::to_string(options.revision);
   return query;
-}
-
-// "&a=1&b=2" becomes "?a=1&b=2".
-std::string with_query(const std::string& target, std::string query) {
-  if (query.empty()) return target;
-  query.front() = '?';
-  return target + query;
 }
 
 Result<Lease> lease_answer(const Answer& answer) {

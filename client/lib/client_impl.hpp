@@ -26,9 +26,10 @@ inline Error malformed(const AnswerInfo& info, const std::string& what) {
           info.server + ": the answer is no " + what + " (is it a kvstore server?)"};
 }
 
-inline Call read_call(std::string target) {
+// POST: of what may be done again without harm.
+inline Call read_call(std::string target, std::string method = "GET") {
   Call call;
-  call.request.method = "GET";
+  call.request.method = std::move(method);
   call.request.target = std::move(target);
   return call;
 }

@@ -26,11 +26,11 @@ void CompactionPolicy::follow(raft::NodeId peer, raft::Index match) {
 }
 
 raft::Index CompactionPolicy::upto(const raft::RaftLog& log, raft::Index durable,
-                                   raft::Index slowest, uint64_t now_ms) {
+                                   raft::Index slowest, uint64_t now_ms, bool keep_tail) {
   raft::Index base = log.base().index;
   raft::Index last = log.last().index;
-  raft::Index by_entries =
-      last.value > trailing_entries_ ? last - trailing_entries_ : raft::Index{0};
+  const uint64_t tail = keep_tail ? trailing_entries_ : 0;
+  raft::Index by_entries = last.value > tail ? last - tail : raft::Index{0};
   raft::Index target = std::max(std::min(by_entries, slowest), start_of_trailing_bytes(base));
   target = std::min(target, durable);
   std::erase_if(holds_, [&](const auto& hold) { return hold.second.until_ms <= now_ms; });

@@ -35,9 +35,10 @@ class CompactionPolicy {
   void follow(raft::NodeId peer, raft::Index match);
 
   // The index up to which the log can be dropped now; the log's base when nothing is worth
-  // dropping.  `slowest`: the smallest match of the peers that take part.
+  // dropping.  `slowest`: the smallest match of the peers that take part.  Without `keep_tail` no
+  // entries are kept but those that a peer is about to need.
   raft::Index upto(const raft::RaftLog& log, raft::Index durable, raft::Index slowest,
-                   uint64_t now_ms);
+                   uint64_t now_ms, bool keep_tail = true);
 
  private:
   struct Mark {

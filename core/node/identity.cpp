@@ -8,15 +8,6 @@
 
 namespace kvstore::node {
 
-std::string cluster_id_text(const wire::ClusterId& id) {
-  std::string out;
-  for (size_t i = 0; i < id.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) out.push_back('-');
-    out += fmt::format("{:02x}", id[i]);
-  }
-  return out;
-}
-
 raft::NodeId provisional_id(const std::string& address) {
   uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a: ids need no strength, only to differ
   for (char c : address) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3u;

@@ -23,7 +23,7 @@ struct Identity {
   bool joined() const { return cluster != wire::ClusterId{}; }
 };
 
-std::string cluster_id_text(const wire::ClusterId& id);
+using wire::cluster_id_text;
 
 // Addresses that others dial for a purpose other than talking to a known member (admissions,
 // --peers) get an id of their own, with the top bit set; equal addresses get equal ids.

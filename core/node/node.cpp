@@ -83,6 +83,7 @@ void Node::tick() {
   // A successor that does not answer keeps the place for an election timeout; then another may.
   if (draining_) hand_leadership_over();
   maybe_sync_state(now_ms);
+  expire_snapshot_calls(now_ms);
   if (now_ms - compacted_ms_ >= options_.sync_interval_ms) compact_log();
   maybe_sweep_uploads(now_ms);
   maybe_compact_history();
@@ -113,10 +114,11 @@ void Node::on_state_synced(raft::LogId durable) {
   sync_running_ = false;
   state_durable_ = std::max(state_durable_, durable);
   compact_log();
+  settle_snapshot_calls();
 }
 
 // After each sync of the state, and now and then without one: what is kept for others changes, too.
-void Node::compact_log() {
+void Node::compact_log(bool keep_tail) {
   compacted_ms_ = ports_.clock->now_ms();
   if (install_decided_) return;  // the log is about to be replaced
   // The report of the sync can overtake that of the entries which it covers, and entries can be
@@ -124,7 +126,8 @@ void Node::compact_log() {
   raft::Index droppable =
       std::min({state_durable_.index, raft_->applied_index(), raft_->durable_index()});
   const raft::Index slowest = follow_peers();
-  raft::Index upto = compaction_.upto(raft_->log(), droppable, slowest, ports_.clock->now_ms());
+  raft::Index upto =
+      compaction_.upto(raft_->log(), droppable, slowest, ports_.clock->now_ms(), keep_tail);
   if (upto <= raft_->log().base().index) return;
   raft::LogId id{*raft_->log().term_at(upto), upto};
   step(raft::LogCompacted{upto});
@@ -196,6 +199,7 @@ void Node::on_snapshot_installed(const raft::SnapshotMeta& meta, const AppliedRe
   state_durable_ = meta.last;
   synced_index_ = meta.last.index;
   step(raft::SnapshotInstalled{meta});
+  settle_snapshot_calls();
   on_configuration_changed();
   reads_.on_applied(report.index, raft_->term(), report.revision);
   if (install_decided_) std::exchange(install_decided_, nullptr)(Status::ok());
@@ -329,7 +333,11 @@ void Node::publish_view() {
 void Node::maybe_sync_state(uint64_t now_ms) {
   bool due =
       now_ms - last_sync_ms_ >= options_.sync_interval_ms || unsynced_bytes_ >= options_.sync_bytes;
-  if (sync_running_ || !due || applied_.index <= synced_index_) return;
+  if (due && applied_.index > synced_index_) sync_state(now_ms);
+}
+
+void Node::sync_state(uint64_t now_ms) {
+  if (sync_running_) return;
   sync_running_ = true;
   last_sync_ms_ = now_ms;
   unsynced_bytes_ = 0;

@@ -6,8 +6,8 @@
 // Outline: node.cpp turns events into raft steps and outputs into port calls; node_requests.cpp has
 // proposals and forwarding; node_reads.cpp reads; node_space.cpp the disk reserve;
 // node_membership.cpp hellos and dialling; node_control.cpp the verbs; node_hash.cpp the comparison
-// of states; node_history.cpp giving up old history; node_leases.cpp leases;
-// node_status.cpp the reports.
+// of states; node_history.cpp giving up old history; node_leases.cpp leases; node_snapshot.cpp
+// the verb admin.snapshot; node_status.cpp the reports.
 #pragma once
 
 #include <cstdint>
@@ -148,13 +148,14 @@ class Node {
   bool carry_out();
   void send_messages(std::vector<raft::Message> messages);
   void apply(std::vector<raft::Entry> committed);
-  void compact_log();
+  void compact_log(bool keep_tail = true);
   raft::Index follow_peers();
   void send_snapshot(raft::NodeId peer);
   void on_role_changed();
   void on_configuration_changed();
   void publish_view();
   void maybe_sync_state(uint64_t now_ms);
+  void sync_state(uint64_t now_ms);
   void maybe_sweep_uploads(uint64_t now_ms);
 
   // node_requests.cpp
@@ -213,6 +214,11 @@ class Node {
   void maybe_compact_history();
   void control_compact(ControlPtr control);
 
+  // node_snapshot.cpp
+  void control_snapshot(ControlPtr control);
+  void settle_snapshot_calls();
+  void expire_snapshot_calls(uint64_t now_ms);
+
   // node_leases.cpp
   void apply_leases(const kv::LeaseChanges& changes);
   void maybe_begin_leases();
@@ -263,6 +269,15 @@ class Node {
   // Calls whose answer comes from another thread, so that a stop can end them.
   std::map<uint64_t, ControlPtr> held_calls_;
   uint64_t last_held_call_ = 0;
+  // Calls of admin.snapshot, by the number under which they are held, and the state that they wait
+  // for to be durable.
+  struct SnapshotCall {
+    uint64_t number = 0;
+    raft::LogId at;
+    uint64_t revision = 0;
+    uint64_t deadline_ms = 0;
+  };
+  std::vector<SnapshotCall> snapshot_calls_;
   StateHashes hashes_;
   std::shared_ptr<HashComparison> comparison_;
 

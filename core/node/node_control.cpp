@@ -70,6 +70,10 @@ void Node::control(ControlPtr control) {
     control_status(std::move(control));
     return;
   }
+  if (control->verb == "admin.snapshot") {
+    control_snapshot(std::move(control));
+    return;
+  }
   if (!is_leader_verb(control->verb)) {
     control->finish(Code::kUnsupported, "unknown verb '" + control->verb + "'");
     return;

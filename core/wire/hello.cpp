@@ -118,4 +118,13 @@ Result<Hello> decode_hello(Bytes bytes) {
   return hello;
 }
 
+std::string cluster_id_text(const ClusterId& id) {
+  std::string out;
+  for (size_t i = 0; i < id.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out.push_back('-');
+    out += fmt::format("{:02x}", id[i]);
+  }
+  return out;
+}
+
 }  // namespace kvstore::wire

@@ -13,6 +13,7 @@
 namespace kvstore::wire {
 
 using ClusterId = std::array<uint8_t, 16>;  // a UUID; all zero while a node belongs to none
+std::string cluster_id_text(const ClusterId& id);
 
 struct HelloMember {
   uint64_t id = 0;

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -32,8 +33,35 @@ inline constexpr size_t kSnapshotChunkBytes = 256 << 10;
 // The largest pair: the longest key and the largest stored value with what is around them.
 inline constexpr size_t kSnapshotPairBytesMax = (1 << 20) + (192 << 10);
 
-// Writes all spaces of a view as chunks to `sink`, which may block; its error stops the walk and is
-// returned. The bytes depend only on the content, not on the engine that holds it.
+// Makes the stream of all spaces of a view, a bounded piece at a time.  The bytes depend only on
+// the content, not on the engine that holds it. Lifecycle: next() until it says that there is
+// nothing more, or fails; the view outlives it.
+class SnapshotFrames {
+ public:
+  // `chain`: what the checksums start from; a reader needs the same.
+  explicit SnapshotFrames(kv::View* view, uint32_t chain = 0) : view_(view), chain_(chain) {}
+  // Appends the next piece of the stream; false, and nothing appended, behind its end.  Errors: the
+  // view's; CORRUPT for a pair above kSnapshotPairBytesMax.
+  Result<bool> next(std::string* out);
+
+ private:
+  Result<bool> fill();
+  void send(uint8_t type, std::string* out);
+
+  kv::View* view_;
+  std::unique_ptr<kv::Cursor> cursor_;  // of space_; null: not begun
+  bool standing_ = false;               // at a pair that is not taken yet
+  std::string body_;
+  uint32_t space_ = 0;
+  uint32_t chain_;
+  uint64_t pairs_ = 0;
+  uint64_t bytes_ = 0;
+  bool started_ = false;
+  bool ended_ = false;
+};
+
+// The whole stream, piece by piece, to `sink`, which may block; its error stops the walk and is
+// returned.
 Status write_snapshot(kv::View& view, const std::function<Status(Bytes chunk)>& sink);
 
 struct SnapshotPair {
@@ -47,7 +75,8 @@ struct SnapshotPair {
 class SnapshotReader {
  public:
   using Sink = std::function<Status(std::span<const SnapshotPair>)>;
-  explicit SnapshotReader(Sink sink) : sink_(std::move(sink)) {}
+  // `chain`: what the writer's checksums started from.
+  explicit SnapshotReader(Sink sink, uint32_t chain = 0) : sink_(std::move(sink)), chain_(chain) {}
   // CORRUPT for a wrong checksum, order (pairs must ascend), size or anything behind the trailer;
   // UNSUPPORTED for a newer version of the stream.
   Status feed(Bytes piece);
@@ -68,7 +97,7 @@ class SnapshotReader {
   Sink sink_;
   std::string buffer_;  // the beginning of a unit that is not complete yet
   Status failed_;
-  uint32_t chain_ = 0;  // checksum over all frames so far
+  uint32_t chain_;  // checksum over all frames so far
   uint64_t pairs_ = 0;
   uint64_t bytes_ = 0;
   bool started_ = false;

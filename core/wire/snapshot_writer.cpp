@@ -7,76 +7,6 @@
 #include "wire/snapshot_stream.hpp"
 
 namespace kvstore::wire {
-namespace {
-
-// Collects pairs of one space into a chunk and hands out full ones.
-class ChunkWriter {
- public:
-  explicit ChunkWriter(const std::function<Status(Bytes)>& sink) : sink_(sink) {}
-
-  Status start() {
-    std::string out(kStreamMagic);
-    Encoder(&out).u32(kStreamVersion);
-    return sink_(out);
-  }
-
-  Status add(uint32_t space, Bytes key, Bytes value) {
-    size_t pair_bytes = key.size() + value.size() + kPairOverheadMax;
-    if (pair_bytes > kSnapshotPairBytesMax)
-      return Status(Code::kCorrupt,
-                    fmt::format("snapshot: a pair of space {} has {} bytes, above {}", space,
-                                pair_bytes, kSnapshotPairBytesMax));
-    bool other_space = !body_.empty() && space != space_;
-    bool full = !body_.empty() && body_.size() + pair_bytes > kSnapshotChunkBytes;
-    if (other_space || full) {
-      if (Status s = flush(); !s) return s;
-    }
-    Encoder e(&body_);
-    if (body_.empty()) {
-      space_ = space;
-      e.varint(space);
-    }
-    e.bytes(key);
-    e.bytes(value);
-    pairs_++;
-    bytes_ += key.size() + value.size();
-    return Status();
-  }
-
-  Status finish() {
-    if (Status s = flush(); !s) return s;
-    Encoder e(&body_);
-    e.u64(pairs_);
-    e.u64(bytes_);
-    return send(kTrailerFrame);
-  }
-
- private:
-  Status flush() { return body_.empty() ? Status() : send(kChunkFrame); }
-
-  Status send(uint8_t type) {
-    chain_ = chain_checksum(chain_, type, body_);
-    frame_.clear();
-    Encoder e(&frame_);
-    e.u8(type);
-    e.u32(static_cast<uint32_t>(body_.size()));
-    e.u32(chain_);
-    e.raw(body_);
-    body_.clear();
-    return sink_(frame_);
-  }
-
-  const std::function<Status(Bytes)>& sink_;
-  std::string body_;
-  std::string frame_;
-  uint32_t space_ = 0;
-  uint32_t chain_ = 0;
-  uint64_t pairs_ = 0;
-  uint64_t bytes_ = 0;
-};
-
-}  // namespace
-
 uint32_t chain_checksum(uint32_t chain, uint8_t type, Bytes body) {
   std::string head;
   Encoder e(&head);
@@ -85,21 +15,88 @@ uint32_t chain_checksum(uint32_t chain, uint8_t type, Bytes body) {
   return crc32c(crc32c(chain, head), body);
 }
 
-Status write_snapshot(kv::View& view, const std::function<Status(Bytes chunk)>& sink) {
-  ChunkWriter writer(sink);
-  if (Status s = writer.start(); !s) return s;
-  for (uint32_t space = 0; space < kv::kSpaceCount; space++) {
-    kv::ScanOptions options;
-    options.space = space;
-    Status failed;
-    Status scanned = view.scan(options, [&](Bytes key, Bytes value) {
-      failed = writer.add(space, key, value);
-      return failed.is_ok();
-    });
-    if (!failed.is_ok()) return failed;
-    if (!scanned) return scanned;
+Result<bool> SnapshotFrames::next(std::string* out) {
+  if (ended_) return false;
+  if (!started_) {
+    started_ = true;
+    out->append(kStreamMagic);
+    Encoder(out).u32(kStreamVersion);
+    return true;
   }
-  return writer.finish();
+  Result<bool> chunk = fill();
+  if (!chunk) return chunk.status();
+  if (*chunk) {
+    send(kChunkFrame, out);
+    return true;
+  }
+  Encoder e(&body_);
+  e.u64(pairs_);
+  e.u64(bytes_);
+  send(kTrailerFrame, out);
+  ended_ = true;
+  return true;
+}
+
+// Collects pairs of one space until a chunk is full or the space ends; false when none is left.
+Result<bool> SnapshotFrames::fill() {
+  while (space_ < kv::kSpaceCount) {
+    if (cursor_ == nullptr) {
+      kv::ScanOptions options;
+      options.space = space_;
+      Result<std::unique_ptr<kv::Cursor>> opened = view_->cursor(options);
+      if (!opened) return opened.status();
+      cursor_ = std::move(*opened);
+    }
+    if (!standing_) {
+      Result<bool> moved = cursor_->next();
+      if (!moved) return moved.status();
+      standing_ = *moved;
+    }
+    if (!standing_) {
+      cursor_.reset();
+      ++space_;
+      if (!body_.empty()) return true;
+      continue;
+    }
+    const Bytes key = cursor_->key();
+    const Bytes value = cursor_->value();
+    const size_t pair_bytes = key.size() + value.size() + kPairOverheadMax;
+    if (pair_bytes > kSnapshotPairBytesMax)
+      return Status(Code::kCorrupt,
+                    fmt::format("snapshot: a pair of space {} has {} bytes, above {}", space_,
+                                pair_bytes, kSnapshotPairBytesMax));
+    if (!body_.empty() && body_.size() + pair_bytes > kSnapshotChunkBytes) return true;
+    Encoder e(&body_);
+    if (body_.empty()) e.varint(space_);
+    e.bytes(key);
+    e.bytes(value);
+    pairs_++;
+    bytes_ += key.size() + value.size();
+    standing_ = false;
+  }
+  return false;
+}
+
+void SnapshotFrames::send(uint8_t type, std::string* out) {
+  chain_ = chain_checksum(chain_, type, body_);
+  Encoder e(out);
+  e.u8(type);
+  e.u32(static_cast<uint32_t>(body_.size()));
+  e.u32(chain_);
+  e.raw(body_);
+  body_.clear();
+}
+
+Status write_snapshot(kv::View& view, const std::function<Status(Bytes chunk)>& sink) {
+  SnapshotFrames frames(&view);
+  std::string piece;
+  for (;;) {
+    piece.clear();
+    Result<bool> more = frames.next(&piece);
+    if (!more) return more.status();
+    if (!*more) return Status();
+    if (Status s = sink(piece); !s) return s;
+  }
 }
 
 }  // namespace kvstore::wire

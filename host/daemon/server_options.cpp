@@ -62,6 +62,8 @@ void set_limits(const Config& config, ServerOptions* out) {
   out->node.history = {config.history.keep_revisions, config.history.keep_ms,
                        config.history.bytes_max};
   out->snapshot_chunk_timeout_ms = static_cast<uint32_t>(config.snapshot.chunk_timeout_ms);
+  limits.blobs_max = config.snapshot.downloads_max;
+  limits.blob_idle_ms_max = config.snapshot.download_idle_ms;
   out->snapshot_finish_timeout_ms = static_cast<uint32_t>(config.snapshot.finish_timeout_ms);
 }
 

@@ -49,6 +49,25 @@ Upload::~Upload() {
   if (upload_ != nullptr && !engine_->is_shut()) engine_->table()->upload_close(upload_);
 }
 
+Snapshot& Snapshot::operator=(Snapshot&& other) noexcept {
+  std::swap(engine_, other.engine_);
+  std::swap(blob_, other.blob_);
+  return *this;
+}
+
+Snapshot::~Snapshot() {
+  if (blob_ != nullptr && !engine_->is_shut()) engine_->table()->blob_close(blob_);
+}
+
+bool Snapshot::read(uint64_t bytes_max, std::string* out) const {
+  if (engine_->is_shut()) throw error_from_status(KVS_E_CLOSED, "the server is shutting down");
+  kvs_error err = sdk::make_error();
+  const kvs_status status =
+      engine_->table()->blob_read(blob_, bytes_max, sdk::append_to_string, out, &err);
+  if (status != KVS_OK && status != KVS_E_END) throw error_from_status(status, err.message);
+  return status == KVS_OK;
+}
+
 namespace {
 
 // An answer that a thread waits for.
@@ -100,6 +119,14 @@ Upload Engine::upload_open(const kvs_call& call, uint64_t total_bytes) {
   const kvs_status status = table_->upload_open(table_->ctx, &call, total_bytes, &upload, &err);
   if (status != KVS_OK) throw error_from_status(status, err.message);
   return Upload(shared_from_this(), upload);
+}
+
+Snapshot Engine::snapshot_open(const kvs_call& call) {
+  kvs_error err = sdk::make_error();
+  kvs_blob* blob = nullptr;
+  const kvs_status status = table_->blob_open(table_->ctx, &call, "snapshot", &blob, &err);
+  if (status != KVS_OK) throw error_from_status(status, err.message);
+  return Snapshot(shared_from_this(), blob);
 }
 
 std::string Engine::metrics() const {

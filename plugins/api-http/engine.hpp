@@ -71,6 +71,25 @@ class Upload {
   kvs_upload* upload_ = nullptr;
 };
 
+// The node's state on its way out as a file; closes itself.  read() may block on the disk.
+class Snapshot {
+ public:
+  Snapshot() = default;
+  Snapshot(std::shared_ptr<Engine> engine, kvs_blob* blob)
+      : engine_(std::move(engine)), blob_(blob) {}
+  Snapshot(Snapshot&& other) noexcept { *this = std::move(other); }
+  Snapshot& operator=(Snapshot&& other) noexcept;
+  ~Snapshot();
+
+  // Appends the next bytes, at most bytes_max; false behind the last one.  Throws ApiError when the
+  // file cannot be completed.
+  bool read(uint64_t bytes_max, std::string* out) const;
+
+ private:
+  std::shared_ptr<Engine> engine_;
+  kvs_blob* blob_ = nullptr;
+};
+
 // Runs fn and turns what it throws into the exchange's answer.
 template <typename Fn>
 void guarded(const sdk::Host& host, Exchange& exchange, Fn&& fn) noexcept;
@@ -116,6 +135,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   Reader read_open_and_wait(const kvs_call& call, const kvs_read_options& options);
   // Throws ApiError.
   Upload upload_open(const kvs_call& call, uint64_t total_bytes);
+  // Throws ApiError.
+  Snapshot snapshot_open(const kvs_call& call);
   std::string metrics() const;
 
   // After this nothing of the host's engine is touched.  Waits a moment for completions that are

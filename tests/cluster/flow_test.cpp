@@ -1,42 +1,15 @@
 // Goal: the way from nothing to a working cluster that README.md describes works as written, in any
 // order, and again with the very same flags. Method: server processes started by flags alone;
 // requests as curl sends them; the real kvstore-client.
-#include <cstdio>
-#include <cstdlib>
 #include <fstream>
 
 #include <doctest/doctest.h>
-#include <sys/wait.h>
 
+#include "client_program.hpp"
 #include "support/cluster.hpp"
 
 namespace kvstore::test {
 namespace {
-
-struct Output {
-  int code;
-  std::string text;
-};
-
-// Runs kvstore-client; `arguments` go through the shell.
-Output run_client(const std::string& servers, const std::string& arguments) {
-  const char* given = std::getenv("KVS_CLIENT");
-  const std::string program = given != nullptr ? given : KVS_CLIENT_DEFAULT;
-  const std::string command = program + " --server " + servers + " " + arguments + " 2>&1";
-  FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  Output out;
-  char buffer[4096];
-  for (size_t got; (got = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
-    out.text.append(buffer, got);
-  }
-  out.code = WEXITSTATUS(::pclose(pipe));
-  return out;
-}
-
-Output run_client(const Node& node, const std::string& arguments) {
-  return run_client(node.url(), arguments);
-}
 
 std::string add_document(const Node& node) {
   return R"({"node_id": ")" + node.name() + R"(", "address": ")" + node.raft_address() + "\"}";

@@ -9,6 +9,7 @@
 #include "wire/hello.hpp"
 #include "wire/peer_codec.hpp"
 #include "wire/raft_codec.hpp"
+#include "wire/snapshot_file.hpp"
 #include "wire/snapshot_stream.hpp"
 
 namespace kvstore::fuzz {
@@ -217,12 +218,74 @@ void seed_snapshot_stream(Seeds* out) {
   out->push_back(std::string(1, '\0') + stream_of(data));
 }
 
+struct FileRead {
+  Status status;
+  std::optional<wire::SnapshotFileHeader> header;
+  uint64_t pairs = 0;
+  uint64_t keys = 0;
+};
+
+FileRead read_file(Bytes file, size_t step) {
+  FileRead out;
+  wire::SnapshotFileReader reader([&](std::span<const wire::SnapshotPair> pairs) {
+    out.pairs += pairs.size();
+    return Status();
+  });
+  for (; !file.empty(); file.remove_prefix(std::min(step, file.size()))) {
+    if (!reader.feed(file.substr(0, step))) break;
+  }
+  out.status = reader.finish();
+  if (reader.header() != nullptr) out.header = *reader.header();
+  out.keys = reader.keys();
+  KVS_ASSERT(reader.pairs() == out.pairs && out.keys <= out.pairs);
+  return out;
+}
+
+// The first byte says how the file is cut.
+void run_snapshot_file(Bytes input) {
+  const size_t step = 1 + take_choice(&input, 64);
+  const FileRead whole = read_file(input, input.size() + 1);
+  const FileRead pieces = read_file(input, step);
+  KVS_ASSERT(whole.status.code() == pieces.status.code());
+  KVS_ASSERT(whole.status.message() == pieces.status.message());
+  KVS_ASSERT(whole.header == pieces.header && whole.pairs == pieces.pairs);
+  if (whole.header) {
+    KVS_ASSERT(input.starts_with(wire::encode_snapshot_file_header(*whole.header)));
+  }
+  if (!whole.status.is_ok()) return assert_says_why(whole.status);
+  KVS_ASSERT(whole.header.has_value());
+}
+
+void seed_snapshot_file(Seeds* out) {
+  wire::SnapshotFileHeader header;
+  header.cluster.fill(3);
+  header.node = 7;
+  header.node_name = "node1";
+  header.created_ms = 1'700'000'000'000;
+  header.last = {{8}, {1000}};
+  header.revision = 10;
+  header.compacted_revision = 2;
+  header.members = {{7, "node1", "a:1", true}, {9, "node2", "b:2", false}};
+  test::MemoryData data;
+  data.spaces[0] = {{"a", "1"}, {"b", std::string(100, 'x')}};
+  data.spaces[1] = {{"machine", "m"}};
+  std::string file = wire::encode_snapshot_file_header(header);
+  test::MemoryView view(std::make_shared<const test::MemoryData>(data));
+  wire::SnapshotFrames frames(&view, wire::snapshot_file_chain(file));
+  while (*frames.next(&file)) {
+  }
+  out->push_back("\x05" + file);
+  out->push_back("\x3f" + file);
+  out->push_back("\x07" + wire::encode_snapshot_file_header(header));
+}
+
 constexpr Target kTargets[] = {
     {"raft_message", run_raft_message, seed_raft_message},
     {"peer_message", run_peer_message, seed_peer_message},
     {"hello", run_hello, seed_hello},
     {"snapshot_header", run_snapshot_header, seed_snapshot_header},
     {"snapshot_stream", run_snapshot_stream, seed_snapshot_stream},
+    {"snapshot_file", run_snapshot_file, seed_snapshot_file},
 };
 
 }  // namespace

@@ -47,5 +47,28 @@ TEST_CASE("a mark without a readable configuration is corrupt") {
   CHECK(header_in({5}, damaged).status().code() == Code::kCorrupt);
 }
 
+TEST_CASE("a file's header names the node, the state and the members of that moment") {
+  Identity self;
+  self.id = kSelf;
+  self.name = "n1";
+  self.cluster.fill(9);
+  Result<wire::SnapshotFileHeader> header = file_header(mark(), {41, 12}, self, 1'000);
+  REQUIRE(header.is_ok());
+  CHECK(header->cluster == self.cluster);
+  CHECK(header->node == kSelf.value);
+  CHECK(header->node_name == "n1");
+  CHECK(header->created_ms == 1'000);
+  CHECK((header->last == raft::LogId{{5}, {40}}));
+  CHECK(header->revision == 41);
+  CHECK(header->compacted_revision == 12);
+  REQUIRE(header->members.size() == 1);
+  CHECK((header->members[0] == wire::SnapshotFileMember{kSelf.value, "n1", "h1:1", true}));
+  // Nothing to give away, or not to be trusted.
+  CHECK(file_header({}, {}, self, 1).status().code() == Code::kUnreachable);
+  CHECK(file_header({5, 40, "junk"}, {}, self, 1).status().code() == Code::kCorrupt);
+  self.cluster = {};
+  CHECK(file_header(mark(), {}, self, 1).status().code() == Code::kUnreachable);
+}
+
 }  // namespace
 }  // namespace kvstore::node

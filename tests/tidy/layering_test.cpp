@@ -46,7 +46,9 @@ const Rule kRules[] = {
     {"core/plugin/", "", {"base", "plugin"}, {"kvstore/abi/"}, {"boost/"}},
     {"host/", "", kRooms, {"kvstore/abi/"}, {}},
     {"plugins/", "", {}, {"kvstore/abi/", "kvstore/sdk/"}, {"boost/"}},
-    {"client/", "", {}, {"kvstore/client/"}, {"boost/"}},
+    {"client/", "client/cli/", {}, {"kvstore/client/"}, {"boost/"}},
+    // The program checks snapshot files, whose format is wire's.
+    {"client/cli/", "", {"base", "wire"}, {"kvstore/client/"}, {"boost/"}},
 };
 
 struct Include {
@@ -117,6 +119,9 @@ TEST_CASE("the rules catch what they are for") {
   CHECK(count("core/node/runtime/a.cpp", "#include \"host/config.hpp\"\n") == 1);
   CHECK(count("core/base/a.cpp", "#include <kvstore/abi/base.h>\n") == 1);
   CHECK(count("plugins/x/a.cpp", "#include \"base/status.hpp\"\n") == 1);
+  CHECK(count("client/cli/a.cpp", "#include \"wire/snapshot_file.hpp\"\n") == 0);
+  CHECK(count("client/cli/a.cpp", "#include \"node/node.hpp\"\n") == 1);
+  CHECK(count("client/lib/a.cpp", "#include \"wire/snapshot_file.hpp\"\n") == 1);
   CHECK(count("plugins/x/a.cpp",
               "#include \"text/percent.hpp\"\n#include <kvstore/sdk/guard.hpp>\n") == 0);
 }

@@ -53,4 +53,10 @@ Status write_durable_file(const std::string& directory, const std::string& name,
   return sync_directory(directory);
 }
 
+Status remove_durable_file(const std::string& directory, const std::string& name) {
+  const std::string path = directory + "/" + name;
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return io_error("cannot remove", path);
+  return sync_directory(directory);
+}
+
 }  // namespace kvstore::node::runtime

@@ -12,4 +12,7 @@ namespace kvstore::node::runtime {
 Status write_durable_file(const std::string& directory, const std::string& name,
                           const std::string& text);
 
+// Removes the file if it is there, durably.
+Status remove_durable_file(const std::string& directory, const std::string& name);
+
 }  // namespace kvstore::node::runtime

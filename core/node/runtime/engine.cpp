@@ -9,11 +9,6 @@
 namespace kvstore::node::runtime {
 namespace {
 
-kvs_status refuse_download(kvs_error* err) {
-  return plugin::fill_error(
-      err, Status(Code::kUnsupported, "downloads are not available in this version"));
-}
-
 kvs_status engine_control(void* ctx, const kvs_call* c, const char* verb, const kvs_slice* json,
                           kvs_done done, void* user, kvs_error* err) noexcept {
   auto* frontend = static_cast<Engine::Frontend*>(ctx);
@@ -48,15 +43,6 @@ kvs_status engine_metrics(void* ctx, kvs_slice_sink text, void* sctx) noexcept {
   return text(sctx, &slice);
 }
 
-// Downloads are a later part of the product, which is said instead of pretending.
-kvs_status engine_blob_open(void*, const kvs_call*, const char*, kvs_blob**,
-                            kvs_error* err) noexcept {
-  return refuse_download(err);
-}
-kvs_status engine_blob_read(kvs_blob*, uint64_t, kvs_slice_sink, void*, kvs_error* err) noexcept {
-  return refuse_download(err);
-}
-void engine_blob_close(kvs_blob*) noexcept {}
 const void* engine_get_extension(void*, const char*) noexcept {
   return nullptr;
 }
@@ -95,6 +81,7 @@ Engine::Engine(const Parts& parts, const EngineLimits& limits)
       reads_(limits.reads_max, UINT64_MAX),
       readers_(limits.readers_max, UINT64_MAX),
       uploads_(limits.uploads_max, UINT64_MAX),
+      blobs_(limits.blobs_max, UINT64_MAX),
       upload_seed_(make_node_id().value) {}
 
 void Engine::publish(std::shared_ptr<const NodeView> view) {

@@ -3,7 +3,8 @@
 // Lifecycle: built before the front ends; drained (the Node ends everything) before they stop;
 // destroyed after them. Concurrency: [any-thread] throughout.  Completions run on the raft or the
 // apply thread; a consumer posts and returns. Outline: engine.cpp the tables, control and metrics;
-// engine_txn.cpp writes and uploads; engine_read.cpp readers; engine_watch.cpp watches.
+// engine_txn.cpp writes and uploads; engine_read.cpp readers; engine_blob.cpp snapshots to take
+// away; engine_watch.cpp watches.
 #pragma once
 
 #include <atomic>
@@ -69,6 +70,11 @@ class Engine {
   Budget& reads() { return reads_; }
   Budget& readers() { return readers_; }
   Budget& uploads() { return uploads_; }
+  Budget& blobs() { return blobs_; }
+
+  // From now on every blob ends with CANCELLED at its next read: the node stops or cannot go on.
+  void stop_blobs() { blobs_stopped_.store(true); }
+  bool blobs_stopped() const { return blobs_stopped_.load(); }
 
   // Absolute milliseconds of the node's clock for a call.
   uint64_t deadline_ms(const kvs_call* call) const;
@@ -81,6 +87,8 @@ class Engine {
   Budget reads_;
   Budget readers_;
   Budget uploads_;
+  Budget blobs_;
+  std::atomic<bool> blobs_stopped_{false};
   std::atomic<uint64_t> upload_seed_;
   std::atomic<uint64_t> lease_until_ms_{0};
   std::atomic<uint64_t> commit_index_{0};
@@ -116,6 +124,12 @@ kvs_status engine_scan(kvs_reader* r, const kvs_range* range, uint32_t flags, ui
 kvs_status engine_value_read(kvs_reader* r, const kvs_slice* key, uint64_t offset, uint64_t bytes,
                              kvs_slice_sink sink, void* sctx, kvs_error* err) noexcept;
 void engine_read_close(kvs_reader* r) noexcept;
+// engine_blob.cpp
+kvs_status engine_blob_open(void* ctx, const kvs_call* c, const char* what, kvs_blob** out,
+                            kvs_error* err) noexcept;
+kvs_status engine_blob_read(kvs_blob* b, uint64_t bytes_max, kvs_slice_sink sink, void* sctx,
+                            kvs_error* err) noexcept;
+void engine_blob_close(kvs_blob* b) noexcept;
 // engine_watch.cpp and, for handles, watch_service.cpp
 kvs_status engine_watch_open(void* ctx, const kvs_call* c, const kvs_watch_options* o,
                              kvs_watch_fn fn, void* user, kvs_watch** out, kvs_error* err) noexcept;

@@ -19,6 +19,8 @@ struct EngineLimits {
   uint64_t readers_max = 4'096;  // readers open at a time
   uint64_t reader_age_ms_max = 600'000;
   uint64_t uploads_max = 64;
+  uint64_t blobs_max = 4;              // snapshots being taken away at a time
+  uint64_t blob_idle_ms_max = 60'000;  // without a read
   uint64_t watches_max = 10'000;
   uint64_t watch_lag_bytes_max = 4 << 20;  // missed by a watch that does not take them
 };

@@ -43,6 +43,7 @@ Result<IdentityFile> parse(const json& j) {
   if (error != std::errc() || end != id.data() + id.size() || !out.id || is_provisional(out.id)) {
     return Status(Code::kCorrupt, "'id' is not a node id");
   }
+  if (j.contains("restored_file")) out.restored_file = j["restored_file"].get<uint32_t>();
   std::string cluster = j.at("cluster_id").get<std::string>();
   if (!cluster.empty()) {
     boost::uuids::uuid uuid = boost::uuids::string_generator()(cluster);
@@ -84,6 +85,7 @@ Status write_identity(const std::string& data_dir, const IdentityFile& identity)
   j["cluster_id"] = identity.cluster == wire::ClusterId{} ? "" : cluster_id_text(identity.cluster);
   j["log_plugin"] = identity.log_plugin;
   j["state_plugin"] = identity.state_plugin;
+  if (identity.restored_file) j["restored_file"] = *identity.restored_file;
   return write_durable_file(data_dir, kName, j.dump(2) + "\n");
 }
 

@@ -19,6 +19,8 @@ struct IdentityFile {
   std::string name;
   std::string log_plugin;  // plugin ids: a directory of one engine is not opened with another
   std::string state_plugin;
+  // The fingerprint of the snapshot file that the cluster began from in this directory.
+  std::optional<uint32_t> restored_file;
 };
 
 // nullopt when there is none; CORRUPT, naming the file, when it cannot be understood.

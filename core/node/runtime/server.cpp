@@ -20,6 +20,7 @@
 #include "node/runtime/node_metrics.hpp"
 #include "node/runtime/raft_thread.hpp"
 #include "node/runtime/recovery.hpp"
+#include "node/runtime/restore_file.hpp"
 #include "node/runtime/snapshot_streams.hpp"
 #include "node/runtime/state_hasher.hpp"
 #include "node/runtime/transport_host.hpp"
@@ -69,6 +70,7 @@ struct Server::Impl : ObserverPort {
   Status open_stores();
   Status check_state_is_new() const;
   Status finish_first_start();
+  Status restore_cluster();
   Status build_node();
   void start_threads();
   Status start_apis();
@@ -98,6 +100,7 @@ struct Server::Impl : ObserverPort {
   bool fresh = false;
   IdentityFile file;
   Identity identity;
+  std::optional<RestoreFile> restore;  // a new cluster begins from it
 
   plugin::LogStore log_store;
   plugin::StateStore state_store;
@@ -158,6 +161,10 @@ Status Server::Impl::load_identity() {
   Result<std::optional<IdentityFile>> found = read_identity(options.data_dir);
   if (!found) return found.status();
   fresh = !found->has_value();
+  Result<std::optional<RestoreFile>> to_restore =
+      find_restore_file(options.data_dir, fresh ? nullptr : &**found, options.bootstrap);
+  if (!to_restore) return to_restore.status();
+  restore = std::move(*to_restore);
   if (fresh) {
     file.id = make_node_id();
     file.name = options.name;
@@ -276,6 +283,7 @@ Status Server::Impl::check_state_is_new() const {
 
 Status Server::Impl::finish_first_start() {
   if (!fresh) return Status::ok();
+  if (restore) return restore_cluster();
   if (Status s = check_state_is_new(); !s) return s;
   if (options.bootstrap) {
     identity.cluster = file.cluster = make_cluster_id();
@@ -293,6 +301,21 @@ Status Server::Impl::finish_first_start() {
     }
   }
   return write_identity(options.data_dir, file);
+}
+
+// The order of the steps is that of restore_file.hpp.
+Status Server::Impl::restore_cluster() {
+  if (Status s = check_restorable(*restore, log_store, adapter.get()); !s) return s;
+  identity.cluster = file.cluster = make_cluster_id();
+  const raft::Configuration alone =
+      Membership::bootstrap({identity.id, identity.name, identity.raft_address});
+  if (Status s = restore_state(*restore, &state_store, alone); !s) return s;
+  if (Status s = restore_log(*restore, &log_store); !s) return s;
+  file.restored_file = restore->fingerprint;
+  if (Status s = write_identity(options.data_dir, file); !s) return s;
+  KVS_LOG(kInfo, "server", "new cluster={} from a snapshot of cluster={}",
+          cluster_id_text(identity.cluster), cluster_id_text(restore->header.cluster));
+  return remove_restore_file(options.data_dir);
 }
 
 Status Server::Impl::build_node() {
@@ -446,6 +469,7 @@ void Server::Impl::fatal(const Status& why) {
   const bool first = !failed.exchange(true);
   // Nothing on the disk is waited for before the node stops voting and serving.
   if (first) raft_thread.post([this, why] { node->fail(why); });
+  if (engine) engine->stop_blobs();
   if (why.code() == Code::kCorrupt && !damaged.exchange(true)) {
     KVS_LOG(kError, "server", "{} is damaged: {}; {}", options.data_dir, why.message(),
             rebuild_advice(options.data_dir));
@@ -467,6 +491,7 @@ void Server::Impl::drain() {
     return may_stop->load();
   });
   raft_thread.post([this] { node->fail(Status(Code::kClosed, "the node is shutting down")); });
+  engine->stop_blobs();
   stop_step = "the end of the watches";
   watches->cancel_all();
   stop_step = "the end of the requests under way";

@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "node/outgoing_snapshot.hpp"
+#include "node/runtime/restore_pairs.hpp"
 #include "plugin/slice.hpp"
 #include "wire/snapshot_stream.hpp"
 
@@ -17,19 +18,6 @@ struct StagedRestore : StagedSnapshot {
   explicit StagedRestore(std::shared_ptr<plugin::Restore> r) : restore(std::move(r)) {}
   std::shared_ptr<plugin::Restore> restore;
 };
-
-// Pairs go to the plugin in runs of one space.
-Status put_pairs(plugin::Restore* restore, std::span<const wire::SnapshotPair> pairs) {
-  std::vector<kvs_pair> run;
-  for (size_t i = 0; i < pairs.size(); ++i) {
-    run.push_back({plugin::to_slice(pairs[i].key), plugin::to_slice(pairs[i].value)});
-    bool last = i + 1 == pairs.size() || pairs[i + 1].space != pairs[i].space;
-    if (!last) continue;
-    if (Status s = restore->put(pairs[i].space, run); !s) return s;
-    run.clear();
-  }
-  return Status::ok();
-}
 
 }  // namespace
 

@@ -12,8 +12,9 @@ constexpr uint64_t kDefaultHashMs = 60'000;
 
 void handle_hash(Context& context, const Request& request, const ExchangePtr& exchange) {
   const Params params(request.query, {});
+  const uint64_t timeout_ms = params.duration_ms("timeout").value_or(kDefaultHashMs);
   context.engine->control(
-      exchange, make_call(context, request, params, kDefaultHashMs), "admin.hash", "{}",
+      exchange, make_call(context, request, params, timeout_ms), "admin.hash", "{}",
       [exchange](const kvs_result& result) { exchange->respond(document_response(result)); });
 }
 

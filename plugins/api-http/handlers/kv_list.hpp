@@ -4,6 +4,7 @@
 #include <string>
 
 #include "context.hpp"
+#include "handlers/stream_call.hpp"
 #include "text/key_range.hpp"
 
 namespace kvstore::http {
@@ -23,18 +24,6 @@ struct ListPlan {
 // Keys and values of one page; base64 makes 4 MiB of it.
 inline constexpr uint64_t kPageBytes = 3 << 20;
 inline constexpr std::string_view kLines = "application/x-ndjson";
-
-// Who asks for a stream: what is left of a kvs_call when its request is gone.
-struct StreamCall {
-  explicit StreamCall(const kvs_call& call)
-      : flags(call.flags),
-        principal(sdk::view(call.principal)),
-        credential(sdk::view(call.credential)),
-        remote_address(sdk::view(call.remote_address)) {}
-
-  uint32_t flags;
-  std::string principal, credential, remote_address;
-};
 
 // The items of one revision, one JSON object a line, large values included, in bounded memory.  The
 // last line is {"end":true,"revision","count","more","cursor"?}, or {"error":{...}}: a stream

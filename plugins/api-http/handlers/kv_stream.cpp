@@ -102,13 +102,7 @@ class LineSource final : public BodySource {
   }
 
   void reopen() {
-    kvs_call call{};
-    call.struct_size = sizeof call;
-    call.flags = call_.flags;
-    call.deadline_ns = context_.host().now_ns() + kReopenNs;
-    call.principal = sdk::slice(call_.principal);
-    call.credential = sdk::slice(call_.credential);
-    call.remote_address = sdk::slice(call_.remote_address);
+    const kvs_call call = call_.make(context_.host().now_ns() + kReopenNs);
     kvs_read_options options{};
     options.struct_size = sizeof options;
     options.consistency = KVS_READ_STALE;  // this node has had the revision

@@ -16,6 +16,7 @@ Router all_routes() {
   add_health_routes(&router);
   add_metrics_routes(&router);
   add_admin_routes(&router);
+  add_snapshot_routes(&router);
   add_openapi_routes(&router);
   return router;
 }

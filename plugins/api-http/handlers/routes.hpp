@@ -18,6 +18,7 @@ void add_cluster_routes(Router* router);
 void add_health_routes(Router* router);
 void add_metrics_routes(Router* router);
 void add_admin_routes(Router* router);
+void add_snapshot_routes(Router* router);
 void add_openapi_routes(Router* router);
 
 Router all_routes();

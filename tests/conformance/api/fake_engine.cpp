@@ -8,6 +8,11 @@
 using kvstore::conformance::FakeEngine;
 using kvstore::conformance::FakeItems;
 
+struct kvs_blob {
+  FakeEngine* engine;
+  size_t at = 0;
+};
+
 struct kvs_reader {
   FakeEngine* engine;
   FakeItems items;
@@ -282,14 +287,38 @@ struct FakeTable {
     return KVS_OK;
   }
 
-  static kvs_status blob_open(void*, const kvs_call*, const char*, kvs_blob**,
-                              kvs_error*) noexcept {
-    return KVS_E_UNSUPPORTED;
+  static kvs_status blob_open(void* ctx, const kvs_call*, const char* what, kvs_blob** out,
+                              kvs_error* err) noexcept {
+    FakeEngine& e = engine(ctx);
+    if (e.drained_) return closed(err);
+    if (std::string_view(what) != "snapshot") e.violation("a blob of another name");
+    const kvs_status refusal = e.snapshot_refusal_.exchange(KVS_OK);
+    if (refusal != KVS_OK) return sdk::fail(err, refusal, "no snapshot now");
+    ++e.open_blobs_;
+    *out = new kvs_blob{&e};
+    return KVS_OK;
   }
-  static kvs_status blob_read(kvs_blob*, uint64_t, kvs_slice_sink, void*, kvs_error*) noexcept {
-    return KVS_E_UNSUPPORTED;
+  static kvs_status blob_read(kvs_blob* b, uint64_t bytes_max, kvs_slice_sink sink, void* sctx,
+                              kvs_error* err) noexcept {
+    FakeEngine& e = *b->engine;
+    e.called();
+    std::string piece;
+    kvs_status end = KVS_OK;
+    {
+      std::lock_guard lock(e.mutex_);
+      if (b->at == e.snapshot_.size()) end = e.snapshot_end_;
+      piece = e.snapshot_.substr(b->at, std::min(bytes_max, e.snapshot_piece_));
+    }
+    if (end != KVS_OK) return sdk::fail(err, end, "the snapshot ends");
+    b->at += piece.size();
+    const kvs_slice slice = sdk::slice(piece);
+    return sink(sctx, &slice);
   }
-  static void blob_close(kvs_blob*) noexcept {}
+  static void blob_close(kvs_blob* b) noexcept {
+    b->engine->called();
+    --b->engine->open_blobs_;
+    delete b;
+  }
 
   static kvs_status metrics(void* ctx, kvs_slice_sink text, void* sctx) noexcept {
     engine(ctx);

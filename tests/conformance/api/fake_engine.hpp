@@ -58,6 +58,16 @@ class FakeEngine {
   void set_readers_ready(bool ready) { readers_ready_ = ready; }
   void set_stale_readers_ready(bool ready) { stale_readers_ready_ = ready; }
   void set_control(const std::string& verb, Scripted answer);
+  // What blob_open("snapshot") gives, in pieces of at most `piece` bytes; `end`: what follows them.
+  void set_snapshot(std::string bytes, uint64_t piece, kvs_status end = KVS_E_END) {
+    std::lock_guard lock(mutex_);
+    snapshot_ = std::move(bytes);
+    snapshot_piece_ = piece;
+    snapshot_end_ = end;
+  }
+  // The next blob_open fails.
+  void refuse_snapshot(kvs_status status) { snapshot_refusal_ = status; }
+  uint64_t open_blobs() const { return open_blobs_; }
   // Called before each upload_write completes, on the completion thread.
   void set_on_part(std::function<void()> fn);
 
@@ -131,6 +141,11 @@ class FakeEngine {
   std::atomic<uint64_t> reads_per_reader_{0}, readers_opened_{0};
   std::atomic<uint64_t> open_readers_{0}, open_uploads_{0}, upload_bytes_{0};
   std::atomic<uint64_t> last_upload_total_{0};
+  std::string snapshot_;
+  uint64_t snapshot_piece_ = 1;
+  kvs_status snapshot_end_ = KVS_E_END;
+  std::atomic<kvs_status> snapshot_refusal_{KVS_OK};
+  std::atomic<uint64_t> open_blobs_{0};
   std::thread thread_;
 };
 

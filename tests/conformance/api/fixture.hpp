@@ -138,6 +138,7 @@ class ApiFixture {
     api().close(api_);
     CHECK(engine.open_readers() == 0);
     CHECK(engine.open_uploads() == 0);
+    CHECK(engine.open_blobs() == 0);
     CHECK(engine.watches.open() == 0);
     CHECK(engine.violations() == "");
     CHECK(host.bugs() == "");

@@ -77,6 +77,7 @@ void IoFaults::clear() {
   fail_syncs(0, 0);
   fail_writes(0, 0);
   delay_syncs(std::chrono::microseconds(0));
+  kill_at_sync(0);
   pretend_syncs(false);
   shorten_writes(false);
   set_wall_offset(std::chrono::nanoseconds(0));

@@ -38,6 +38,8 @@ class IoFaults {
   void stall(bool on) { set(orders_->stalled, on ? 1 : 0); }
   void pretend_syncs(bool on) { set(orders_->pretend_sync, on ? 1 : 0); }
   void shorten_writes(bool on) { set(orders_->short_writes, on ? 1 : 0); }
+  // The process dies (SIGKILL) in the place of its nth sync from now on; 0: of none.
+  void kill_at_sync(int64_t nth) { set(orders_->syncs_until_kill, nth); }
   void delay_syncs(std::chrono::microseconds delay);
   // The wall clock jumps to this distance from the true time.
   void set_wall_offset(std::chrono::nanoseconds offset);

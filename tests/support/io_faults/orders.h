@@ -29,6 +29,9 @@ typedef struct kvs_io_faults {
   uint32_t sync_delay_us;
   /* While not 0, writes and syncs do not return: a disk that stalls. */
   int32_t stalled;
+  /* Not 0: the process is killed (SIGKILL) instead of its so many-th sync from now on; counts down
+   * to 0, and nothing more happens. */
+  int64_t syncs_until_kill;
   /* Not 0: a sync reports success and does nothing.  For controls that have to lose data. */
   int32_t pretend_sync;
   /* Not 0: every write of more than one byte is cut to half of it, as POSIX allows. */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +70,7 @@ static bool any_order(void) {
   return g_orders != NULL &&
          (LOAD(write_errno) != 0 || LOAD(sync_errno) != 0 || LOAD(write_delay_us) != 0 ||
           LOAD(sync_delay_us) != 0 || LOAD(stalled) != 0 || LOAD(pretend_sync) != 0 ||
-          LOAD(short_writes) != 0);
+          LOAD(short_writes) != 0 || LOAD(syncs_until_kill) != 0);
 }
 
 static void wait_as_ordered(uint32_t delay_us) {
@@ -107,6 +108,10 @@ enum sync_fate { SYNC_REAL, SYNC_FAILS, SYNC_PRETENDED };
 static enum sync_fate fate_of_sync(int fd) {
   if (!any_order() || !is_concerned(fd)) return SYNC_REAL;
   wait_as_ordered(LOAD(sync_delay_us));
+  if (LOAD(syncs_until_kill) > 0 &&
+      __atomic_sub_fetch(&g_orders->syncs_until_kill, 1, __ATOMIC_ACQ_REL) == 0) {
+    (void)kill(getpid(), SIGKILL);
+  }
   const int code = LOAD(sync_errno);
   if (code != 0 && takes_failure(&g_orders->sync_failures_left)) {
     COUNT(failed_syncs);

@@ -236,6 +236,43 @@ kvs_status TestServer::open_upload(uint64_t total_bytes, kvs_upload** out) {
   return engine_->upload_open(engine_->ctx, &call, total_bytes, out, &err);
 }
 
+kvs_status TestServer::open_blob(kvs_blob** out, std::string* message) {
+  kvs_call call = call_for(0);
+  kvs_error err = new_error();
+  const kvs_status s = engine_->blob_open(engine_->ctx, &call, "snapshot", out, &err);
+  if (message != nullptr) *message = err.message;
+  return s;
+}
+
+TestServer::Blob TestServer::read_blob(kvs_blob* blob, uint64_t piece, uint64_t limit) {
+  Blob out;
+  while (out.status == KVS_OK && out.bytes.size() < limit) {
+    kvs_error err = new_error();
+    const size_t before = out.bytes.size();
+    out.status = engine_->blob_read(
+        blob, piece,
+        [](void* ctx, const kvs_slice* s) noexcept -> kvs_status {
+          *static_cast<std::string*>(ctx) += plugin::to_bytes(*s);
+          return KVS_OK;
+        },
+        &out.bytes, &err);
+    out.message = err.message;
+    const size_t got = out.bytes.size() - before;
+    KVS_ASSERT(got <= piece && (got > 0) == (out.status == KVS_OK));
+  }
+  return out;
+}
+
+TestServer::Blob TestServer::snapshot(uint64_t piece) {
+  kvs_blob* blob = nullptr;
+  Blob out;
+  out.status = open_blob(&blob, &out.message);
+  if (out.status != KVS_OK) return out;
+  out = read_blob(blob, piece);
+  engine_->blob_close(blob);
+  return out;
+}
+
 std::string TestServer::get(const std::string& key) {
   Pending pending = open(linearizable(), 10'000);
   Answer a = pending.wait();

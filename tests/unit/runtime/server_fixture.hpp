@@ -87,6 +87,17 @@ class TestServer {
   // OK with `out`, or why not.
   kvs_status open_upload(uint64_t total_bytes, kvs_upload** out);
 
+  // A snapshot, in reads of at most `piece` bytes, to its end; the status of what ended it.
+  struct Blob {
+    kvs_status status = KVS_OK;
+    std::string message;
+    std::string bytes;
+  };
+  kvs_status open_blob(kvs_blob** out, std::string* message = nullptr);
+  // Of an open one; `limit`: stop after so many bytes.
+  Blob read_blob(kvs_blob* blob, uint64_t piece, uint64_t limit = UINT64_MAX);
+  Blob snapshot(uint64_t piece = 1 << 20);
+
   // A linearizable read of one key to its end; "(status)" when it fails.
   std::string get(const std::string& key);
 

@@ -101,6 +101,17 @@ class Client {
   // Gives up the history below `revision` (1 or more).
   Result<CompactResult> compact(uint64_t revision);
 
+  // The whole state of one node as a file, from which a new cluster can begin ("kvstore-client
+  // snapshot restore"): of one moment, in bounded memory.  The sink's offset 0 begins a new file:
+  // another server was asked.  kUnreachable, code "connection_lost", when the file was cut; what is
+  // in it is for the reader of the file to check, by its checksums.  info.revision: one that it
+  // certainly holds.
+  Result<AnswerInfo> save_snapshot(const ReadOptions& options, const ValueSink& sink);
+
+  // Makes the state of the asked node durable now and compacts its log behind it.  Harmless to
+  // repeat.
+  Result<TakenSnapshot> take_snapshot();
+
   Result<ClusterStatus> status();
 
   // Admits a node and waits, within the timeout, until it takes part.

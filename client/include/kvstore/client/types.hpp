@@ -139,6 +139,13 @@ struct Member {
   uint64_t lag = 0;
 };
 
+// The state of a node that is durable at least up to here.
+struct TakenSnapshot {
+  uint64_t index = 0, term = 0, revision = 0;
+  uint64_t first_index = 0;  // of the node's log
+  AnswerInfo info;
+};
+
 struct ClusterStatus {
   std::string cluster_name, cluster_id;
   std::string node_id, role;       // of the node that answered
