@@ -84,6 +84,10 @@ ApiError not_supported_yet(std::string_view what) {
   return ApiError(400, "unsupported", std::string(what).append(" is not supported"));
 }
 
+ApiError idempotency_mismatch() {
+  return ApiError(422, "idempotency_mismatch", "the request id was used for another request");
+}
+
 ApiError too_large(std::string_view what, uint64_t limit_bytes, std::string_view option) {
   std::string message(what);
   message.append(" exceeds the limit of ").append(std::to_string(limit_bytes)).append(" bytes (");
@@ -139,7 +143,7 @@ ApiError error_from_txn(const kvs_result& result, bool has_request_id) {
   ApiError error = error_from_result(result);
   if (!has_request_id) return error;
   if (result.status == KVS_E_CONFLICT) {
-    ApiError mismatch(422, "idempotency_mismatch", error.what());
+    ApiError mismatch = idempotency_mismatch();
     mismatch.revision = error.revision;
     mismatch.term = error.term;
     return mismatch;

@@ -35,6 +35,8 @@ class ApiError : public std::runtime_error {
 ApiError bad_request(const std::string& message);
 // A feature of the API that does not exist yet: 400 with the code "unsupported".
 ApiError not_supported_yet(std::string_view what);
+// 422: the Idempotency-Key was used for another request.
+ApiError idempotency_mismatch();
 ApiError too_large(std::string_view what, uint64_t limit_bytes, std::string_view option);
 
 // What the engine said, with the status and the code of the README's table.

@@ -21,11 +21,6 @@ std::string key_of(const Context& context, const Request& request) {
   return key;
 }
 
-void refuse_idempotency_key(const Request& request) {
-  if (!request.headers->find("Idempotency-Key")) return;
-  throw not_supported_yet("header \"Idempotency-Key\"");
-}
-
 std::string request_id_of(const Request& request) {
   const auto header = request.headers->find("Idempotency-Key");
   if (!header) return {};
@@ -87,10 +82,13 @@ void describe(const kvs_result& result, Response* response) {
 }
 
 std::string replayed_header(const kvs_result& result) {
+  return replayed_header(result.replayed == KVS_REPLAYED_SHORTENED);
+}
+
+std::string replayed_header(bool shortened) {
   // What was too large to be kept is not in the body: that is told apart from there being nothing.
-  return result.replayed == KVS_REPLAYED_SHORTENED
-             ? "Idempotency-Replayed: true\r\nIdempotency-Shortened: true\r\n"
-             : "Idempotency-Replayed: true\r\n";
+  return shortened ? "Idempotency-Replayed: true\r\nIdempotency-Shortened: true\r\n"
+                   : "Idempotency-Replayed: true\r\n";
 }
 
 Response document_response(const kvs_result& result) {

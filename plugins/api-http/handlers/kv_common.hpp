@@ -14,9 +14,6 @@ std::string key_of(const Context& context, const Request& request);
 // The id under which a write takes effect once, from Idempotency-Key; empty: none.  Goes into
 // kvs_call::request_id, which borrows it until the call returned.  Throws ApiError(400).
 std::string request_id_of(const Request& request);
-// For routes that do not take the header: throws ApiError(400) when the request has it, since
-// ignoring it would do something else than was asked.
-void refuse_idempotency_key(const Request& request);
 
 // A range of one key, borrowed.
 kvs_range one_key(std::string_view key);
@@ -43,6 +40,7 @@ inline constexpr uint64_t kLeaseIdMax = (uint64_t{1} << 53) - 1;
 void describe(const kvs_result& result, Response* response);
 // Those headers alone, for an answer that is an error.
 std::string replayed_header(const kvs_result& result);
+std::string replayed_header(bool shortened);
 
 // The document of a control verb as the answer.
 Response document_response(const kvs_result& result);

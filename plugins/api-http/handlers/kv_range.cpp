@@ -1,6 +1,14 @@
 // DELETE /api/v1/kv: a range of keys, in one transaction when it fits, else piece by piece.
+//
+// Under an Idempotency-Key each piece takes effect once, and a repetition gets the results of those
+// that were done: it goes on where they end, and comes to the same end once there is one.  So a
+// piece is given up before smaller ones take its place (once.hpp); the sizes follow from that.
+#include <array>
+#include <optional>
+
 #include "context.hpp"
 #include "handlers/kv_common.hpp"
+#include "handlers/once.hpp"
 #include "handlers/range_params.hpp"
 #include "handlers/routes.hpp"
 #include "text/json_text.hpp"
@@ -25,14 +33,18 @@ struct RangePlan {
 // What one transaction came to.
 struct Piece {
   std::optional<ApiError> error;
-  bool too_large = false;
+  kvs_status status = KVS_OK;
+  bool replayed = false;
+  bool is_mark = false;  // it has no operation
   uint64_t deleted = 0, revision = 0, term = 0;
 };
 
 // Runs on the exchange's thread.
 class RangeDelete : public std::enable_shared_from_this<RangeDelete> {
  public:
-  RangeDelete(Context& context, ExchangePtr exchange, const kvs_call& call, RangePlan plan)
+  // key: the Idempotency-Key; empty: none.
+  RangeDelete(Context& context, ExchangePtr exchange, const kvs_call& call, RangePlan plan,
+              std::string key)
       : context_(context),
         exchange_(std::move(exchange)),
         call_(call),
@@ -45,6 +57,7 @@ class RangeDelete : public std::enable_shared_from_this<RangeDelete> {
     if (call_.deadline_ns == 0) {
       call_.deadline_ns = context_.host().now_ns() + kDefaultDeadlineMs * kNsPerMs;
     }
+    if (!key.empty()) once_.emplace(std::move(key), digest_of(plan_));
   }
 
   void start_piece() {
@@ -60,48 +73,115 @@ class RangeDelete : public std::enable_shared_from_this<RangeDelete> {
     txn.struct_size = sizeof txn;
     txn.then_ops = &op;
     txn.then_count = 1;
+    std::array<kvs_compare, 2> compares{};
+    if (once_) {
+      compares = once_->compares(OnceRequest::kAnyKey);
+      txn.compares = compares.data();
+      txn.compare_count = static_cast<uint32_t>(compares.size());
+    }
+    submit(txn, &RangeDelete::take);
+  }
+
+ private:
+  using Then = void (RangeDelete::*)(const Piece& piece);
+
+  static RequestDigest digest_of(const RangePlan& plan) {
+    DigestBuilder digest;
+    digest.add("delete range").add(plan.range.lower);
+    digest.add(plan.range.upper ? 1 : 0).add(plan.range.upper.value_or(""));
+    return digest.add(plan.limit).add(plan.atomic ? 1 : 0).sum();
+  }
+
+  // Of the piece under way.  The first one at its first size has the key itself.
+  std::string id() const {
+    if (!once_) return {};
+    return number_ == 0 && shrunk_ == 0 ? once_->key() : once_->piece('d', number_, shrunk_);
+  }
+
+  // `then` runs on the exchange's thread.
+  void submit(const kvs_txn& txn, Then then) {
+    const std::string request_id = id();
+    kvs_call call = call_;
+    call.request_id = sdk::slice(request_id);
     context_.engine->txn_any(
-        exchange_, call_, txn, [self = shared_from_this()](const kvs_result& result) {
-          Piece piece = read_piece(result);
-          self->exchange_->post([self, piece = std::move(piece)] {
-            guarded(self->context_.host(), *self->exchange_, [&] { self->take(piece); });
+        exchange_, call, txn, [self = shared_from_this(), then](const kvs_result& result) {
+          Piece piece = self->read_piece(result);
+          self->exchange_->post([self, then, piece = std::move(piece)] {
+            guarded(self->context_.host(), *self->exchange_, [&] { ((*self).*then)(piece); });
           });
         });
   }
 
- private:
-  static Piece read_piece(const kvs_result& result) {
+  Piece read_piece(const kvs_result& result) const {
     Piece piece;
+    piece.status = result.status;
+    piece.replayed = result.replayed != 0;
     piece.revision = result.revision;
     piece.term = result.at.term;
     if (result.status != KVS_OK) {
-      piece.error = error_from_result(result);
-      piece.too_large = result.status == KVS_E_INVALID;
+      piece.error = error_from_txn(result, once_.has_value());
     } else if (result.op_count == 1) {
       piece.deleted = result.ops[0].count;
     } else {
-      piece.error = error_from_status(KVS_E_INTERNAL, "the delete was done without a result");
+      piece.is_mark = true;
     }
     return piece;
   }
 
   void take(const Piece& piece) {
-    if (piece.too_large && !plan_.atomic && piece_keys_ > 1) {
-      piece_keys_ = std::max<uint64_t>(1, piece_keys_ / kShrink);
-      start_piece();
+    const bool can_shrink = !plan_.atomic && piece_keys_ > 1;
+    const bool id_is_taken = once_ && piece.status == KVS_E_CONFLICT;
+    if (can_shrink && (piece.status == KVS_E_INVALID || id_is_taken)) {
+      if (once_) {
+        give_up(id_is_taken);
+      } else {
+        shrink();
+      }
     } else if (piece.error) {
       fail(*piece.error);
+    } else if (piece.is_mark) {
+      fail(error_from_status(KVS_E_INTERNAL, "the delete was done without a result"));
     } else {
+      all_replayed_ = all_replayed_ && piece.replayed;
       deleted_ += piece.deleted;
       revision_ = piece.revision;
       term_ = piece.term;
       transactions_ += piece.deleted != 0 ? 1 : 0;
       const bool may_be_more = !plan_.atomic && piece.deleted == piece_keys_;
       if (may_be_more && plan_.limit == 0) {
+        ++number_;
         start_piece();
       } else {
         finish(may_be_more);
       }
+    }
+  }
+
+  void shrink() {
+    piece_keys_ = std::max<uint64_t>(1, piece_keys_ / kShrink);
+    ++shrunk_;
+    start_piece();
+  }
+
+  // Makes sure that no attempt, now or later, carries out the piece at this size.
+  void give_up(bool id_is_taken) {
+    const OnceRequest::Mark mark(*once_);
+    submit(mark.get(), id_is_taken ? &RangeDelete::go_on_smaller : &RangeDelete::go_on_given_up);
+  }
+
+  void go_on_given_up(const Piece& mark) {
+    if (mark.status == KVS_E_CONFLICT) {
+      start_piece();  // it was done meanwhile, by another attempt: its result is there
+    } else {
+      go_on_smaller(mark);
+    }
+  }
+
+  void go_on_smaller(const Piece& mark) {
+    if (mark.error) {
+      fail(*mark.error);
+    } else {
+      shrink();
     }
   }
 
@@ -127,6 +207,7 @@ class RangeDelete : public std::enable_shared_from_this<RangeDelete> {
     Response response;
     response.revision = revision_;
     response.term = term_;
+    if (all_replayed_) response.headers.append(replayed_header(false));
     std::string& out = response.body;
     out.append("{\"deleted\":");
     append_number(deleted_, &out);
@@ -144,7 +225,10 @@ class RangeDelete : public std::enable_shared_from_this<RangeDelete> {
   kvs_call call_;
   const std::string credential_, remote_address_;
   const RangePlan plan_;
+  std::optional<OnceRequest> once_;
   uint64_t piece_keys_;
+  uint64_t number_ = 0, shrunk_ = 0;  // of the piece under way
+  bool all_replayed_ = true;
   uint64_t deleted_ = 0, transactions_ = 0, revision_ = 0, term_ = 0;
 };
 
@@ -173,7 +257,7 @@ RangePlan parse_plan(const Context& context, const Params& params) {
 
 void handle_delete_range(Context& context, const Request& request, const ExchangePtr& exchange) {
   const Params params(request.query, {"prefix", "start", "end", "all", "limit", "atomic"});
-  refuse_idempotency_key(request);
+  std::string key = request_id_of(request);
   for (const char* name : {"If-Match", "If-None-Match"}) {
     if (request.headers->find(name)) {
       throw bad_request(std::string(name) + ": a range of keys takes no condition");
@@ -181,7 +265,7 @@ void handle_delete_range(Context& context, const Request& request, const Exchang
   }
   RangePlan plan = parse_plan(context, params);
   std::make_shared<RangeDelete>(context, exchange, make_call(context, request, params),
-                                std::move(plan))
+                                std::move(plan), std::move(key))
       ->start_piece();
 }
 

@@ -167,7 +167,7 @@ TEST_CASE("nothing is deleted by mistake") {
     CHECK(parsed(answer)["error"]["message"].get<std::string>().find(named) != std::string::npos);
   }
   for (const char* header :
-       {"If-Match: \"2\"\r\n", "If-None-Match: *\r\n", "Idempotency-Key: a\r\n"}) {
+       {"If-Match: \"2\"\r\n", "If-None-Match: *\r\n", "Idempotency-Key: a b\r\n"}) {
     CHECK(f.fetch("DELETE", "/api/v1/kv?prefix=p", "", header).status == 400);
   }
   CHECK(f.engine.data_calls() == 0);

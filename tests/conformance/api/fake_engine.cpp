@@ -72,12 +72,15 @@ struct FakeTable {
       e.last_request_id_ = sdk::view(c->request_id);
     }
     auto owned = std::make_shared<OwnedTxn>(*t);
-    e.later({[&e, owned, answer, scripted, done, user] {
-               kvs_result result = result_of(answer);
-               FakeTxn run;
-               if (!scripted || answer.by_store || answer.replayed != 0)
-                 e.apply(owned->txn, &result, &run);
-               result.replayed = answer.replayed;
+    const std::string id(sdk::view(c->request_id));
+    e.later({[&e, owned, id, answer, scripted, done, user] {
+               static const Scripted kDone;
+               kvs_result result = result_of(answer.lost ? kDone : answer);
+               std::shared_ptr<FakeTxn> run;
+               if (!scripted || answer.by_store || answer.replayed != 0 || answer.lost)
+                 run = e.apply(owned->txn, id, &result);
+               if (answer.replayed != 0) result.replayed = answer.replayed;
+               if (answer.lost) result = result_of(answer);
                done(user, &result);
              },
              [done, user] {
@@ -471,9 +474,32 @@ std::string FakeEngine::value_of(const std::string& key) const {
   return found == items_.end() ? std::string() : found->second->value;
 }
 
-void FakeEngine::apply(const kvs_txn& txn, kvs_result* result, FakeTxn* run) {
+std::shared_ptr<FakeTxn> FakeEngine::apply(const kvs_txn& txn, const std::string& id,
+                                           kvs_result* result) {
   std::lock_guard lock(mutex_);
+  const bool remembers = remembers_ && !id.empty();
+  const auto before = remembers ? requests_.find(id) : requests_.end();
+  if (before != requests_.end()) {
+    const bool same = before->second.asked == text_of(txn);
+    if (same) *result = before->second.result;
+    if (!same) result->status = KVS_E_CONFLICT;
+    return before->second.run;
+  }
+  auto run = std::make_shared<FakeTxn>();
   run->run(txn, &items_, &revision_, result);
+  if (remembers) {
+    Remembered& kept = requests_[id];
+    kept = {text_of(txn), run, *result};
+    kept.result.replayed = KVS_REPLAYED;
+  }
+  return run;
+}
+
+std::map<std::string, std::string> FakeEngine::remembered_requests() const {
+  std::lock_guard lock(mutex_);
+  std::map<std::string, std::string> out;
+  for (const auto& [id, request] : requests_) out[id] = request.asked;
+  return out;
 }
 
 std::vector<FakeEngine::ControlCall> FakeEngine::control_calls() const {

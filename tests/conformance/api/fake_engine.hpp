@@ -33,6 +33,7 @@ struct Scripted {
   std::string leader_name, leader_api_address;
   uint32_t replayed = 0;     // not 0: the store's own answer to a transaction, with this
   bool at_any_time = false;  // also while completions are held back
+  bool lost = false;         // the store carries the transaction out, and the answer is this one
 };
 
 class FakeEngine {
@@ -43,6 +44,12 @@ class FakeEngine {
 
   // The next calls of txn, read_open and control, in order, get these answers.
   void script(Scripted answer);
+  // From now on a request id takes effect once, as in a host: the result of the first execution is
+  // given again, and CONFLICT to another transaction under the id.  Results that are not the
+  // store's own are not kept.
+  void remember_requests() { remembers_ = true; }
+  // What was asked, by id.
+  std::map<std::string, std::string> remembered_requests() const;
   // Completions wait until release(); drain() ends what waits as a stopping host does (reads and
   // control calls CANCELLED, transactions INDETERMINATE) and refuses what comes after.
   void hold();
@@ -117,7 +124,8 @@ class FakeEngine {
   bool take_script(Scripted* answer);
   void later(Waiting waiting);
   void run();
-  void apply(const kvs_txn& txn, kvs_result* result, FakeTxn* run);
+  // The one that holds what the result borrows.
+  std::shared_ptr<FakeTxn> apply(const kvs_txn& txn, const std::string& id, kvs_result* result);
 
   kvs_engine table_{};
   mutable std::mutex mutex_;
@@ -135,6 +143,13 @@ class FakeEngine {
   std::string last_request_id_;
   uint64_t last_revision_ = 0;
   std::string violations_;
+  struct Remembered {
+    std::string asked;
+    std::shared_ptr<FakeTxn> run;
+    kvs_result result{};
+  };
+  std::map<std::string, Remembered> requests_;
+  std::atomic<bool> remembers_{false};
   std::atomic<bool> readers_ready_{false}, stale_readers_ready_{false}, forbidden_{false},
       drained_{false};
   std::atomic<uint64_t> txn_calls_{0}, read_calls_{0}, upload_calls_{0};

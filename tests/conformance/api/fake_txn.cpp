@@ -74,6 +74,42 @@ bool in_range(const kvs_range& range, const std::string& key) {
   }
 }
 
+std::string text_of(const kvs_txn& txn) {
+  std::string out;
+  const auto number = [&out](uint64_t n) { out.append(std::to_string(n)).push_back(' '); };
+  const auto bytes = [&](const kvs_slice& slice) {
+    number(slice.len);
+    out.append(sdk::view(slice));
+  };
+  const auto range = [&](const kvs_range& r) {
+    number(r.kind);
+    bytes(r.key);
+    bytes(r.end);
+  };
+  number(txn.compare_count);
+  for (uint32_t i = 0; i < txn.compare_count; ++i) {
+    const kvs_compare& compare = txn.compares[i];
+    number(compare.target);
+    number(compare.op);
+    range(compare.range);
+    bytes(compare.value);
+    number(compare.number);
+  }
+  for (const auto& [ops, count] :
+       {std::pair(txn.then_ops, txn.then_count), std::pair(txn.else_ops, txn.else_count)}) {
+    number(count);
+    for (uint32_t i = 0; i < count; ++i) {
+      const kvs_op& op = ops[i];
+      number(op.kind);
+      number(op.flags);
+      range(op.range);
+      bytes(op.value);
+      for (const uint64_t n : {op.lease, op.ttl_ms, op.limit}) number(n);
+    }
+  }
+  return out;
+}
+
 OwnedTxn::OwnedTxn(const kvs_txn& from)
     : txn(from),
       compares_(from.compares, from.compares + from.compare_count),

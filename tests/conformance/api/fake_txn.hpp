@@ -27,6 +27,9 @@ inline constexpr size_t kFakePartBytes = 1 << 20;
 kvs_item fake_item(const std::string& key, const FakeItem& item, bool with_value);
 bool in_range(const kvs_range& range, const std::string& key);
 
+// All that it says, so that two that differ have different texts.  Without uploads.
+std::string text_of(const kvs_txn& txn);
+
 // A transaction outlives the call: the host copies it.
 struct OwnedTxn {
   explicit OwnedTxn(const kvs_txn& from);

@@ -1,5 +1,7 @@
 // Goal: the small texts of HTTP (escapes, numbers, durations, tags, JSON strings) are read and
 // written exactly. Method: tables of inputs and results.
+#include <set>
+
 #include <doctest/doctest.h>
 #include <nlohmann/json.hpp>
 
@@ -7,6 +9,7 @@
 #include "text/idempotency_key.hpp"
 #include "text/json_text.hpp"
 #include "text/percent.hpp"
+#include "text/request_digest.hpp"
 #include "text/scalar.hpp"
 
 using namespace kvstore::http;
@@ -136,4 +139,39 @@ TEST_CASE("idempotency keys, in quotes and without") {
   CHECK(!parse_idempotency_key(quoted));
   quoted.push_back('"');
   CHECK(parse_idempotency_key(quoted) == std::string(128, ' '));
+}
+
+TEST_CASE("digests tell requests apart, ids of pieces their places") {
+  const RequestDigest one = DigestBuilder().add("a").add("bc").add(1).sum();
+  CHECK(one == DigestBuilder().add("a").add("bc").add(1).sum());
+  for (const RequestDigest& other :
+       {DigestBuilder().add("ab").add("c").add(1).sum(), DigestBuilder().add("a").add("bc").sum(),
+        DigestBuilder().add("a").add("bc").add(2).sum(),
+        DigestBuilder().add("bc").add("a").add(1).sum(), DigestBuilder().sum()}) {
+    CHECK_FALSE(other == one);
+  }
+  const RequestDigest two = DigestBuilder().add("x").sum();
+  std::set<std::string> ids;
+  size_t count = 0;
+  for (const char* key : {"k", "kk", "k1"}) {
+    for (const RequestDigest& digest : {one, two}) {
+      for (const char kind : {'u', 'd'}) {
+        for (const uint64_t number : {0, 1, 11}) {
+          for (const uint64_t part : {0, 1, 11}) {
+            const std::string id = piece_id(key, digest, kind, number, part);
+            CHECK(id == piece_id(key, digest, kind, number, part));
+            CHECK(!parse_idempotency_key(id));
+            ids.insert(id);
+            ++count;
+          }
+        }
+      }
+    }
+  }
+  CHECK(ids.size() == count);
+  CHECK(piece_id(std::string(128, 'k'), one, 'u', UINT64_MAX, UINT64_MAX).size() <= 64);
+  // Nodes of different versions have to agree on them.
+  const RequestDigest fixed = DigestBuilder().add("a").add(7).sum();
+  CHECK(fixed.low == 0x1388c69e4d7eafba);
+  CHECK(fixed.high == 0x8ddc422d2e4d0196);
 }
