@@ -130,6 +130,15 @@ bool TxnExecutor::is_deleted(Bytes key) const {
                      [key](const KeyInterval& interval) { return interval.contains(key); });
 }
 
+// The same on every node: it depends on the store's keys and the transaction alone.
+bool TxnExecutor::count_visit() {
+  if (++visits_ <= kTxnVisitsMax) return true;
+  return reject(Code::kInvalid,
+                fmt::format("a transaction looks at {} keys in its ranges at most: narrow them, or "
+                            "read or count them outside of it",
+                            kTxnVisitsMax));
+}
+
 bool TxnExecutor::walk(const KeyInterval& interval, bool reverse, bool keys_only, Visit visit) {
   if (interval.empty()) return true;
   auto view = batch_.view();
@@ -139,7 +148,7 @@ bool TxnExecutor::walk(const KeyInterval& interval, bool reverse, bool keys_only
   bool wanted = true;
   auto take_changed = [&] {
     const Slot& slot = **next++;
-    if (slot.present) wanted = visit(slot.key, slot.record);
+    if (slot.present) wanted = count_visit() && visit(slot.key, slot.record);
   };
   ScanOptions options{kSpaceUser, interval.lower, interval.upper, reverse, keys_only};
   Status scanned = (*view)->scan(options, [&](Bytes key, Bytes value) {
@@ -150,6 +159,7 @@ bool TxnExecutor::walk(const KeyInterval& interval, bool reverse, bool keys_only
       take_changed();
       return wanted;
     }
+    if (!count_visit()) return wanted = false;
     if (is_deleted(key)) return true;
     if (keys_only) return wanted = visit(key, Record());
     auto record = decode_record_of(key, value);

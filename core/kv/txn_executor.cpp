@@ -73,6 +73,7 @@ void TxnExecutor::begin(const Txn& txn) {
   revision_ = batch_.machine().revision + 1;
   changed_ = false;
   result_bytes_ = 0;
+  visits_ = 0;
   history_bytes_ = 0;
   serial_++;
   undo_.clear();

@@ -77,6 +77,7 @@ class TxnExecutor {
 
   // Every pair of the interval as of now, this transaction's changes included.
   bool walk(const KeyInterval& interval, bool reverse, bool keys_only, Visit visit);
+  bool count_visit();
   std::vector<const Slot*> changed_slots(const KeyInterval& interval, bool reverse) const;
   bool is_deleted(Bytes key) const;
   bool add_item(Bytes key, const Record& record, uint32_t flags, OpResult* out);
@@ -94,6 +95,7 @@ class TxnExecutor {
   uint64_t revision_ = 0;  // of the changes
   bool changed_ = false;
   uint64_t result_bytes_ = 0;
+  uint64_t visits_ = 0;
   size_t ops_begin_ = 0;
   uint64_t serial_ = 0;  // of the transaction
   uint64_t history_bytes_ = 0;

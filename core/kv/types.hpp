@@ -34,6 +34,9 @@ inline constexpr uint64_t kOpenUploadsMax = 4096;
 // move into the history; a transaction above is INVALID.  Op::limit deletes a range piece by piece.
 inline constexpr uint64_t kTxnChangesMax = 10'000;
 inline constexpr uint64_t kTxnHistoryBytesMax = 64 << 20;
+// Keys that the ranges of one transaction may look at, compares and counts included and however
+// many of them are delivered; a transaction above is INVALID.  Larger ranges are for reads.
+inline constexpr uint64_t kTxnVisitsMax = 100'000;
 // Changes that one Compact may remove.
 inline constexpr uint64_t kCompactChangesMax = 10'000;
 
@@ -100,8 +103,8 @@ struct Op {
   std::string value;
   uint64_t upload_id = 0;  // not 0: the value is this complete upload of upload_bytes bytes
   uint64_t upload_bytes = 0;
-  // kGet: items at most; 0: no limit but kResultBytesMax.  kDelete of a range: keys at most, from
-  // its start; 0: no limit but kTxnChangesMax.
+  // kGet: items at most; 0: no limit but kResultBytesMax and kTxnVisitsMax.  kDelete of a range:
+  // keys at most, from its start; 0: no limit but kTxnChangesMax.
   uint64_t limit = 0;
   // kPut, at most one of them: the key goes with this lease, or after this time.  A put without
   // them takes the key from its lease and ends its TTL.

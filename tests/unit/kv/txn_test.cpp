@@ -217,6 +217,41 @@ TEST_CASE("results above the bound fail the transaction without any effect") {
   CHECK(m.item("e").version == 2);
 }
 
+TEST_CASE("the ranges of a transaction look at a bounded number of keys") {
+  Machine m;
+  constexpr uint64_t kFirst = kTxnVisitsMax - 10;
+  for (uint64_t i = 0; i < kTxnVisitsMax;) {
+    std::vector<Op> puts;
+    for (uint64_t n = 0; n < 1000; n++, i++)
+      puts.push_back(put((i < kFirst ? "a" : "b") + std::to_string(i), ""));
+    m.apply(std::move(puts));
+  }
+  const auto count = [](Range range) { return get(std::move(range), kOpCountOnly); };
+  CHECK(m.apply({count(all())}).ops[0].count == kTxnVisitsMax);
+  CHECK(m.apply({count(prefix("a")), count(prefix("b"))}).ops[1].count == 10);
+  const uint64_t revision = m.machine->revision();
+  const auto exists = compare(Compare::Target::kVersion, Compare::Op::kGt, prefix("b"), 0);
+  const std::vector<Txn> above = {
+      txn({put("c", "1"), count(all())}),
+      txn({count(prefix("b")), put("c", "1"), count(all())}),
+      txn({exists}, {put("c", "1"), count(prefix("a")), count(prefix("b"))}),
+      txn({get(prefix("b"), kOpKeysOnly), del("a1"), count(prefix("a")), get(prefix("b"), 0, 1)}),
+      txn({del(prefix("b")), count(prefix("a")), count(prefix("b"))}),
+  };
+  for (const Txn& txn : above) {
+    const CommandResult r = m.apply(txn);
+    CHECK(r.code == Code::kInvalid);
+    CHECK(r.message.find("100000 keys") != std::string::npos);
+    CHECK(r.revision == revision);
+  }
+  CHECK_FALSE(m.has("c"));
+  CHECK(m.has("a1"));
+  // A compare that fails early looks no further, and a limit ends a range.
+  const auto absent = compare(Compare::Target::kVersion, Compare::Op::kEq, all(), 0);
+  CHECK_FALSE(m.apply(txn({absent}, {count(all())}, {count(prefix("b"))})).succeeded);
+  CHECK(m.apply({get(all(), kOpKeysOnly, 5), count(prefix("a"))}).code == Code::kOk);
+}
+
 TEST_CASE("a rolled back transaction leaves no trace for the rest of its batch") {
   Machine m;
   std::string big(kPartBytes, 'x');
