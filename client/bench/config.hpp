@@ -39,7 +39,7 @@ struct Config {
   uint64_t batch = 1;         // puts of one request, at most `keys`; above 1 they go to /batch
   uint64_t list_limit = 100;  // keys of one list
   client::Consistency consistency = client::Consistency::kLinearizable;
-  bool request_ids = false;  // puts and deletes carry a random Idempotency-Key
+  bool request_ids = false;  // puts, deletes and batches carry a random Idempotency-Key
   uint64_t seed = 1;
 };
 

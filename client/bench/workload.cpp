@@ -106,7 +106,9 @@ void Workload::next(const std::string& host, Request* out) {
     const std::string body = batch_body();
     out->head.assign("POST /api/v1/batch HTTP/1.1\r\nHost: ").append(host);
     out->head.append("\r\nContent-Type: application/json\r\nContent-Length: ");
-    out->head.append(std::to_string(body.size())).append("\r\n\r\n").append(body);
+    out->head.append(std::to_string(body.size())).append("\r\n");
+    append_request_id(&out->head);
+    out->head.append("\r\n").append(body);
     return;
   }
   const std::string key = encoded_prefix_ + padded(chooser_.next(random_));

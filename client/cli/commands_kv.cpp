@@ -78,6 +78,7 @@ int delete_range(const Options& options, client::Client& client, Io& io) {
     progress.update(deleted);
     return true;
   };
+  watched.request_id = options.request_id;
   const auto result = client.delete_range(
       options.all ? client::KeyRange::all() : client::KeyRange::of_prefix(options.prefix), watched);
   progress.finish();

@@ -133,6 +133,7 @@ void add_key_commands(CLI::App& app, Parsed& parsed) {
   txn.add_option("FILE", options.file, "The JSON document of POST /txn; - reads standard input")
       ->required()
       ->type_name("PATH");
+  add_request_id(txn, parsed);
 }
 
 // What `delete` is to delete: exactly one of the three.

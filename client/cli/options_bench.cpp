@@ -150,7 +150,8 @@ void add_data_options(CLI::App& app, BenchTexts& texts, Parsed& parsed) {
       ->type_name("TEXT")
       ->capture_default_str();
   app.add_flag("--request-ids", parsed.options.bench.request_ids,
-               "Puts and deletes carry a random Idempotency-Key each, as the client library's do");
+               "Puts, deletes and batches carry a random Idempotency-Key each, as the client "
+               "library's do");
   app.add_flag("--preload", parsed.options.preload, "First write every key once");
   add("--seed", texts.seed, "Of everything random, 0 to 18446744073709551615", "N");
 }

@@ -81,6 +81,7 @@ AnswerInfo read_info(const HttpResponse& response, const Endpoint& endpoint) {
   info.node = response.header("X-Kvstore-Node");
   info.revision = parse_number(response.header("X-Kvstore-Revision"));
   info.replayed = response.header("Idempotency-Replayed") == "true";
+  info.shortened = response.header("Idempotency-Shortened") == "true";
   return info;
 }
 

@@ -48,8 +48,9 @@ struct Caller::Progress {
   int hops = 0;
   std::optional<Error> last_refusal;  // of the last server that answered
   std::vector<std::pair<std::string, std::string>>
-      notes;                     // per server of this round: what went wrong
-  std::optional<Error> unknown;  // a write was sent, and what became of it is not known
+      notes;                         // per server of this round: what went wrong
+  std::optional<Error> unknown;      // a write was sent, and what became of it is not known
+  std::optional<Answer> incomplete;  // the last one of that kind
   std::optional<Result<Answer>> result;
 };
 
@@ -70,6 +71,11 @@ Result<Answer> Caller::run(const Call& call) {
     return Error{ErrorKind::kUnreachable, "timeout", "the deadline is over: nothing was sent"};
   }
   Result<Answer> result = run_rounds(call, progress);
+  const bool repeated = progress.unknown || progress.incomplete;
+  if (!result && progress.incomplete && !is_judgement(result.error())) {
+    result = std::move(*progress.incomplete);
+  }
+  if (result) result->is_repetition = repeated;
   if (result || !progress.unknown || result.error().kind == ErrorKind::kUnknownOutcome) {
     return result;
   }
@@ -144,7 +150,13 @@ Caller::Step Caller::judge_exchange(const Call& call, Exchange& exchange, Progre
         return judge_refusal(call, exchange.response, progress);
       }
       AnswerInfo info = read_info(exchange.response, endpoint);
-      return finish(Answer{std::move(exchange.response), std::move(info)});
+      Answer answer{std::move(exchange.response), std::move(info)};
+      if (!call.is_incomplete || !call.is_incomplete(answer.response)) {
+        return finish(std::move(answer));
+      }
+      progress.notes.emplace_back(endpoint.url(), "did not do all of it");
+      progress.incomplete = std::move(answer);
+      return Step::kNextServer;
     }
     case ExchangeEnd::kSinkStopped:
       return finish(Error{ErrorKind::kCancelled, "cancelled", "stopped by the caller"});

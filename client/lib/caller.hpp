@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -19,12 +20,17 @@ struct Call {
   HttpRequest request;
   bool is_write = false;
   bool has_request_id = false;  // of a write: however often it is sent, it takes effect once
+  // Of a write with an id: whether a success leaves something to be done by a repetition.  When the
+  // repetitions come to nothing, that success is the result.
+  std::function<bool(const HttpResponse&)> is_incomplete;
   int accepted_status = 0;  // an answer beyond 2xx that is none the less a success (503 of health)
 };
 
 struct Answer {
   HttpResponse response;
   AnswerInfo info;
+  // An earlier attempt may have done what this answer calls undone.
+  bool is_repetition = false;
 };
 
 class Caller {

@@ -60,6 +60,7 @@ class Client::Impl {
   }
 
   Caller& caller() { return caller_; }
+  bool uses_request_ids() const { return request_ids_; }
 
   // Makes the call one that takes effect once; an error for an id that no header can carry.
   std::optional<Error> identify(Call* call, std::string_view request_id) const {

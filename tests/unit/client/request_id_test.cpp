@@ -69,6 +69,114 @@ TEST_CASE("each put and delete has an id of its own; reads and other calls have 
   for (size_t i = 100; i < 102; ++i) CHECK(id_of(server.requests()[i]).empty());
 }
 
+TEST_CASE("so has everything else that writes keys, and each piece of a range") {
+  ScriptedServer server([](const SeenRequest& request) {
+    if (request.method == "DELETE") {
+      const bool more = request.headers.at("idempotency-key").find(".1") == std::string::npos;
+      return json_reply(200, more ? R"({"deleted":10000,"more":true})" : R"({"deleted":3})");
+    }
+    return json_reply(200, R"({"succeeded":true,"results":[{"status":200,"replayed":true}]})");
+  });
+  Client client = connect({server.url()});
+  Txn txn;
+  txn.then_ops = {Operation::put("a", "1")};
+  REQUIRE(client.txn(txn));
+  REQUIRE(client.txn(txn, "of-txn"));
+  const auto batch = client.batch(txn.then_ops, "of-batch");
+  REQUIRE(batch);
+  CHECK(batch->results[0].replayed);
+  REQUIRE(client.batch(txn.then_ops));
+  DeleteRangeOptions range;
+  range.request_id = "of-range";
+  const auto deleted = client.delete_range(KeyRange::all(), range);
+  REQUIRE(deleted);
+  CHECK(deleted->deleted == 10'003);
+  REQUIRE(client.delete_range(KeyRange::all()));
+  const auto requests = server.requests();
+  REQUIRE(requests.size() == 8);
+  CHECK(id_of(requests[0]).size() == 34);
+  CHECK(id_of(requests[1]) == R"("of-txn")");
+  CHECK(id_of(requests[2]) == R"("of-batch")");
+  CHECK(id_of(requests[3]).size() == 34);
+  CHECK(id_of(requests[3]) != id_of(requests[0]));
+  CHECK(id_of(requests[4]) == R"("of-range.0")");
+  CHECK(id_of(requests[5]) == R"("of-range.1")");
+  CHECK(id_of(requests[6]).size() == 36);
+  CHECK(id_of(requests[6]).substr(0, 34) == id_of(requests[7]).substr(0, 34));
+  range.request_id.assign(101, 'x');
+  CHECK(client.delete_range(KeyRange::all(), range).error().kind == ErrorKind::kInvalidArgument);
+  // What only reads has none.
+  txn.then_ops = {Operation::get("a")};
+  REQUIRE(client.txn(txn, "id"));
+  REQUIRE(client.batch(txn.then_ops, "id"));
+  for (size_t i = 8; i < 10; ++i) CHECK(id_of(server.requests()[i]).empty());
+}
+
+constexpr const char* kBatchDone =
+    R"({"results":[{"status":200,"op":"put"},{"status":200,"op":"put"}],"revision":5})";
+// The second operation found no leader, or nobody knows.
+std::string batch_half_done(const char* code, const char* committed) {
+  return R"({"results":[{"status":200,"op":"put"},{"status":503,"op":"put","error":{"code":")" +
+         std::string(code) + R"(","message":"m","retryable":true,"committed":")" + committed +
+         R"("}}],"revision":5})";
+}
+
+TEST_CASE("a batch is repeated until all of it is done") {
+  std::atomic<int> calls = 0;
+  ScriptedServer server([&](const SeenRequest&) {
+    switch (++calls) {
+      case 1:
+        return dropped();
+      case 2:
+        return json_reply(207, batch_half_done("unreachable", "no"));
+      case 3:
+        return json_reply(207, batch_half_done("timeout", "unknown"));
+      default:
+        return json_reply(200, kBatchDone);
+    }
+  });
+  Client client = connect({server.url()});
+  const std::vector<Operation> puts = {Operation::put("a", "1"), Operation::put("b", "1")};
+  const auto batch = client.batch(puts);
+  REQUIRE(batch);
+  CHECK(batch->failed == 0);
+  CHECK(calls == 4);
+  for (const SeenRequest& request : server.requests())
+    CHECK(id_of(request) == id_of(server.requests()[0]));
+}
+
+TEST_CASE("what a batch could not do within its time is said for each operation") {
+  for (const bool earlier_attempt : {false, true}) {
+    std::atomic<int> calls = 0;
+    ScriptedServer server([&](const SeenRequest&) {
+      if (++calls == 1 && earlier_attempt) return dropped();
+      if (calls <= 2) return json_reply(207, batch_half_done("busy", "no"));
+      return error_reply(400, "invalid", false, "no");
+    });
+    Client client = connect({server.url()}, 400);
+    const auto batch = client.batch({Operation::put("a", "1"), Operation::put("b", "1")});
+    REQUIRE(batch);
+    CHECK(batch->failed == 1);
+    CHECK_FALSE(batch->results[0].error);
+    // An attempt whose answer did not come, or that came to something else, may have done it.
+    CHECK(batch->results[1].error->kind == ErrorKind::kUnknownOutcome);
+  }
+  // Without an id there is one attempt, and what it says counts.
+  std::atomic<int> calls = 0;
+  ScriptedServer server([&](const SeenRequest&) {
+    ++calls;
+    return json_reply(207, batch_half_done("busy", "no"));
+  });
+  ClientOptions options;
+  options.servers = {server.url()};
+  options.request_ids = false;
+  auto client = Client::create(options);
+  const auto batch = client->batch({Operation::put("a", "1"), Operation::put("b", "1")});
+  REQUIRE(batch);
+  CHECK(calls == 1);
+  CHECK(batch->results[1].error->kind == ErrorKind::kNoLeader);
+}
+
 TEST_CASE("a given id is sent as it is, in quotes; what no header can carry is refused") {
   ScriptedServer server([](const SeenRequest&) { return replayed(); });
   Client client = connect({server.url()});

@@ -17,8 +17,9 @@ using test::Reply;
 using test::ScriptedServer;
 using test::SeenRequest;
 
-Client connect(const ScriptedServer& server) {
+Client connect(const ScriptedServer& server, bool request_ids = true) {
   ClientOptions options;
+  options.request_ids = request_ids;
   options.servers = {server.url()};
   options.timeout = std::chrono::milliseconds(500);
   auto client = Client::create(options);
@@ -80,13 +81,13 @@ TEST_CASE("a transaction as a document, and its answer as results") {
       "else": []})"));
 }
 
-TEST_CASE("a transaction that writes is never repeated when its answer is lost; a read is") {
+TEST_CASE("without ids a transaction that writes is never repeated when its answer is lost") {
   int calls = 0;
   ScriptedServer server([&](const SeenRequest&) {
     ++calls;
     return Reply{200, "", {}, Reply::Action::kDrop};
   });
-  Client client = connect(server);
+  Client client = connect(server, false);
   Txn txn;
   txn.else_ops = {Operation::put("a", "1")};
   CHECK(client.txn(txn).error().kind == ErrorKind::kUnknownOutcome);
@@ -133,6 +134,29 @@ TEST_CASE("a batch has an outcome for each operation") {
   // An answer for another number of operations is none.
   operations.pop_back();
   CHECK(client.batch(operations).error().kind == ErrorKind::kMalformedAnswer);
+}
+
+TEST_CASE("puts of transactions and batches may have a lifetime") {
+  ScriptedServer server([](const SeenRequest& request) {
+    return request.path == "/api/v1/txn"
+               ? json_reply(200, R"({"succeeded":true,"revision":1,"results":[]})")
+               : json_reply(200, R"({"results":[{"status":200},{"status":200}],"revision":1})");
+  });
+  Client client = connect(server);
+  Lifetime leased, timed;
+  leased.lease = 77;
+  timed.ttl = std::chrono::milliseconds(1500);
+  const std::vector<Operation> puts = {Operation::put("a", "1", leased),
+                                       Operation::put("b", "1", timed)};
+  Txn txn;
+  txn.then_ops = puts;
+  REQUIRE(client.txn(txn));
+  REQUIRE(client.batch(puts));
+  const json expected = json::parse(R"([
+      {"op": "put", "key_base64": "YQ==", "value": "MQ==", "lease": 77},
+      {"op": "put", "key_base64": "Yg==", "value": "MQ==", "ttl": "1500ms"}])");
+  CHECK(json::parse(server.requests()[0].body)["then"] == expected);
+  CHECK(json::parse(server.requests()[1].body)["operations"] == expected);
 }
 
 TEST_CASE("a range is deleted in pieces, and an error says what is gone") {

@@ -5,9 +5,10 @@
 // of each other.
 //
 // Failover.  Every call goes to the server that answered last and moves on along the list.  Reads
-// are repeated with the next server on any failure.  So are put and del, which carry a request id
-// under which the cluster executes them once, whatever becomes of their answers; a cluster
-// remembers ids for a day, or until 100,000 further ones came.  Another write, or one without an id
+// are repeated with the next server on any failure.  So are writes of keys (put, del, txn, batch,
+// delete_range), which carry a request id under which the cluster executes them once, whatever
+// becomes of their answers; a cluster remembers ids for a day, or until 100,000 further ones came.
+// Another write, or one without an id
 // (ClientOptions::request_ids), is repeated only when it provably had no effect: the connection
 // could not be made, or the answer says so (committed "no", retryable); when its answer is lost it
 // ends with kUnknownOutcome.  An answer that names the leader is followed there.
@@ -85,16 +86,21 @@ class Client {
 
   // Atomic.  A compare that does not hold is no error: `succeeded` is false then, and the results
   // are those of else_ops.
-  Result<TxnResult> txn(const Txn& txn);
+  // request_id: as of put.
+  Result<TxnResult> txn(const Txn& txn, std::string_view request_id = {});
   // The same with the document of POST /txn, which the server checks.
-  Result<TxnResult> txn_json(std::string_view document);
+  Result<TxnResult> txn_json(std::string_view document, std::string_view request_id = {});
 
   // Independent operations, each with its own outcome: an error of one is in its result.  Not
   // atomic together; operations on the same key take effect in their order.
-  Result<BatchResult> batch(const std::vector<Operation>& operations);
+  //
+  // request_id: as of put.  Under it what the cluster could not do at the moment is tried again,
+  // and nothing else, until the timeout: then an error kNoLeader or kUnknownOutcome is left.
+  Result<BatchResult> batch(const std::vector<Operation>& operations,
+                            std::string_view request_id = {});
 
-  // Deletes piece by piece, each piece of up to 10,000 keys atomic and with the whole timeout.
-  // After an error the keys that are gone stay gone; a repetition goes on.
+  // Deletes piece by piece, each piece of up to 10,000 keys atomic, under an id of its own and with
+  // the whole timeout.  After an error the keys that are gone stay gone; a repetition goes on.
   Result<DeleteRangeResult> delete_range(const KeyRange& range,
                                          const DeleteRangeOptions& options = {});
 

@@ -77,13 +77,15 @@ struct Operation {
   bool count_only = false;  // kRange: the count alone
   bool reverse = false;     // kRange: from the end
   uint64_t limit = 0;       // kRange and kDelete of a range: at most so many keys; 0: all
+  Lifetime lifetime;        // kPut
   Condition condition;      // of a batch alone: on the key of a put or delete
 
-  static Operation put(std::string key, std::string value) {
+  static Operation put(std::string key, std::string value, const Lifetime& lifetime = {}) {
     Operation out;
     out.kind = Kind::kPut;
     out.range = KeyRange::of_key(std::move(key));
     out.value = std::move(value);
+    out.lifetime = lifetime;
     return out;
   }
   static Operation del(KeyRange range) {
@@ -118,6 +120,7 @@ struct OperationResult {
   uint64_t count = 0;          // keys read or deleted
   bool more = false;           // kRange: the limit left keys out
   uint64_t mod_revision = 0;   // kPut: the key's
+  bool replayed = false;       // of a batch: done by an earlier attempt under the same request id
   std::optional<Error> error;  // of a batch: this operation was not done, or kUnknownOutcome
 };
 
@@ -140,6 +143,9 @@ struct BatchResult {
 struct DeleteRangeOptions {
   // Told after each piece how many keys are gone so far; false ends it with kCancelled.
   std::function<bool(uint64_t deleted)> on_progress;
+  // As of a put, but 1..100 characters.  Under it the whole call may be repeated: it goes on where
+  // it ended, and deletes nothing more once it was through.
+  std::string request_id;
 };
 
 struct DeleteRangeResult {

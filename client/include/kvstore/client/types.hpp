@@ -17,9 +17,9 @@ struct ClientOptions {
   // Time for one call with all its retries, 1 ms..1 h.  A large value extends it by a second per 4
   // MiB.
   std::chrono::milliseconds timeout{5000};
-  // Writes of keys carry a random request id, under which they take effect once: so those whose
-  // outcome is unknown are repeated, with the next server, until the timeout.  Without ids such a
-  // write ends with kUnknownOutcome at once.
+  // Writes of keys, whether one or many, carry a random request id, under which they take effect
+  // once: so those whose outcome is unknown are repeated, with the next server, until the timeout.
+  // Without ids such a write ends with kUnknownOutcome at once.
   bool request_ids = true;
   // Also repeat writes without an id whose outcome is unknown.  Such a write may take effect twice,
   // and the second time after a later write of somebody else: only for writes where that does no
@@ -34,6 +34,9 @@ struct AnswerInfo {
   uint64_t revision = 0;  // the store's revision, 0 when the answer does not say
   // An earlier attempt under the same request id took effect, and this is its answer.
   bool replayed = false;
+  // The same, without values (or items) that the cluster does not keep for repetitions: above 4
+  // KiB.
+  bool shortened = false;
 };
 
 // A condition on the key that a write changes; both unset: none.
