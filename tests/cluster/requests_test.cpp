@@ -220,4 +220,140 @@ TEST_CASE("a-counter-of-32-clients-is-exact") {
   }
 }
 
+namespace {
+
+constexpr size_t kBatchPuts = 140;  // two transactions
+
+// Batches under ids of their own, each repeated until all of it is done: new keys, and one key
+// that is put twice.
+class BatchWriters {
+ public:
+  BatchWriters(const Cluster& cluster, size_t writers) {
+    for (size_t i = 0; i < writers; ++i)
+      threads_.emplace_back([this, &cluster, i] { run(cluster, std::to_string(i)); });
+  }
+  ~BatchWriters() { stop(); }
+  void stop() {
+    stopping_ = true;
+    for (std::thread& thread : threads_) {
+      if (thread.joinable()) thread.join();
+    }
+  }
+  uint64_t batches() const { return batches_; }
+  uint64_t replayed() const { return replayed_; }
+
+ private:
+  void run(const Cluster& cluster, const std::string& name) {
+    client::Client client = cluster.client(std::chrono::seconds(3));
+    for (uint64_t number = 0; !stopping_; ++number) {
+      const std::string id = name + "-" + std::to_string(number);
+      std::vector<client::Operation> puts;
+      for (size_t i = 0; i < kBatchPuts; ++i)
+        puts.push_back(client::Operation::put("b/" + id + "/" + std::to_string(i), "v"));
+      puts.push_back(client::Operation::put("b/" + id + "/twice", "1"));
+      puts.push_back(client::Operation::put("b/" + id + "/twice", "2"));
+      while (true) {
+        const auto batch = client.batch(puts, id);
+        if (!batch || batch->failed != 0) continue;
+        for (const client::OperationResult& result : batch->results)
+          replayed_ += result.replayed ? 1 : 0;
+        break;
+      }
+      ++batches_;
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+
+  std::atomic<bool> stopping_ = false;
+  std::atomic<uint64_t> batches_ = 0, replayed_ = 0;
+  std::vector<std::thread> threads_;
+};
+
+// The number of keys below b/, each of which was put as often as it was asked for.
+uint64_t check_batches(Cluster& cluster) {
+  client::ListOptions options;
+  options.prefix = "b/";
+  options.limit = 0;
+  uint64_t wrong = 0;
+  const auto list = cluster.client().list(options, [&](const client::Item& item) {
+    const bool twice = item.key.ends_with("/twice");
+    wrong += item.version == (twice ? 2 : 1) && item.value == (twice ? "2" : "v") ? 0 : 1;
+    return true;
+  });
+  REQUIRE(list);
+  CHECK(wrong == 0);
+  return list->count;
+}
+
+HttpAnswer delete_batches(Cluster& cluster) {
+  HttpAnswer answer;
+  for (size_t i = 0; answer.status != 200 && i < 1000; ++i) {
+    if (i != 0) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    answer = cluster[i % cluster.size()].http("DELETE", "/api/v1/kv?prefix=b%2F", "",
+                                              {{"Idempotency-Key", "gone"}});
+  }
+  return answer;
+}
+
+}  // namespace
+
+TEST_CASE("batches-and-ranges-apply-once") {
+  Cluster cluster("batches-once");
+  for (const char* engine : {"leveldb", "sqlite", "leveldb"}) {
+    // However a node limits transactions, it divides a batch as the others do.
+    cluster.make_node(engine).set("apis.0.options.max_txn_operations=" +
+                                  std::to_string(cluster.size() * 40));
+  }
+  cluster.boot();
+  BatchWriters writers(cluster, 3);
+  const auto wait_for_batches = [&](uint64_t more) {
+    const uint64_t target = writers.batches() + more;
+    cluster.wait_until("batches", [&] { return writers.batches() >= target; });
+  };
+  for (int round = 0; round < 4; ++round) {
+    wait_for_batches(40);
+    Node& old = cluster.leader();
+    old.kill();
+    wait_for_batches(10);
+    old.start();
+    cluster.wait_caught_up({&old});
+  }
+  writers.stop();
+  const uint64_t keys = check_batches(cluster);
+  CHECK(keys == writers.batches() * (kBatchPuts + 1));
+  REQUIRE(keys > 20'000);
+  MESSAGE(writers.batches(), " batches, ", writers.replayed(),
+          " operations answered by an earlier attempt");
+
+  // A delete in pieces, whose leader dies once something is gone.
+  Node& old = cluster.leader();
+  HttpAnswer deleted;
+  std::thread deleting([&] { deleted = delete_batches(cluster); });
+  Node& other = &cluster[0] == &old ? cluster[1] : cluster[0];
+  cluster.wait_until("a piece to be deleted", [&] {
+    return other.http("GET", "/api/v1/kv/b%2F0-0%2F0?consistency=stale").status == 404;
+  });
+  old.kill();
+  deleting.join();
+  REQUIRE(deleted.status == 200);
+  CHECK(contains(deleted.body, "{\"deleted\":" + std::to_string(keys) + ",\"more\":false"));
+  old.start();
+  cluster.wait_caught_up({&old});
+  cluster.put("b/new", "v");
+  for (Node* node : cluster.running()) {
+    HttpAnswer again;
+    cluster.wait_until("an answer", [&] {
+      again = node->http("DELETE", "/api/v1/kv?prefix=b%2F", "", {{"Idempotency-Key", "gone"}});
+      return again.status != 503 && again.status != 504;
+    });
+    CHECK(again.body == deleted.body);
+    CHECK(is_replay(again));
+    CHECK(node->http("DELETE", "/api/v1/kv?prefix=b", "", {{"Idempotency-Key", "gone"}}).status ==
+          422);
+  }
+  CHECK(cluster.get(cluster[0], "b/new") == "v");
+  const HttpAnswer hashes = cluster.leader().http("GET", "/api/v1/admin/hash");
+  CHECK(contains(hashes.body, R"("agree":true)"));
+}
+
 }  // namespace kvstore::test
