@@ -19,9 +19,11 @@ LeaseChange to_change(uint64_t id, const LeaseRecord& lease) {
   return {id, lease.generation, lease.ttl_ms, lease.ending};
 }
 
+constexpr Bytes kTooMany = "too many leases: ";
+
 Status too_many() {
-  return Status(Code::kBusy,
-                fmt::format("there are {} leases and keys with a ttl already", kLeasesMax));
+  return Status(Code::kBusy, fmt::format("{}there are {} leases and keys with a ttl already",
+                                         kTooMany, kLeasesMax));
 }
 
 WriteOp put(std::string key, std::string value) {
@@ -83,9 +85,12 @@ void Leases::remove(uint64_t id, std::vector<WriteOp>* ops) {
 
 void Leases::mark_ending(uint64_t id, std::vector<WriteOp>* ops) {
   auto it = leases_.find(id);
-  if (it == leases_.end() || it->second.ending) return;
-  it->second.ending = true;
-  ops->push_back(put(lease_key(id), encode_lease(it->second)));
+  if (it == leases_.end()) return;
+  if (!it->second.ending) {
+    it->second.ending = true;
+    ops->push_back(put(lease_key(id), encode_lease(it->second)));
+  }
+  // Each time: the command has to be repeated once more.
   note(to_change(id, it->second));
 }
 
@@ -143,6 +148,10 @@ Status lease_not_found(uint64_t id) {
 
 bool is_lease_not_found(Code code, Bytes message) {
   return code == Code::kNotFound && message.starts_with(kNoLease);
+}
+
+bool is_too_many_leases(Code code, Bytes message) {
+  return code == Code::kBusy && message.starts_with(kTooMany);
 }
 
 Result<LeaseKeys> read_lease_keys(View& view, uint64_t id, uint64_t limit) {

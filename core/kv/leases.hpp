@@ -62,6 +62,8 @@ class Leases {
 // What a command says that names a lease which does not exist, and whether an outcome is that.
 Status lease_not_found(uint64_t id);
 bool is_lease_not_found(Code code, Bytes message);
+// Whether an outcome is a refusal because of kLeasesMax.
+bool is_too_many_leases(Code code, Bytes message);
 
 // The keys of a lease, in order.
 struct LeaseKeys {

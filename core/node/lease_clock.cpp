@@ -25,22 +25,33 @@ void LeaseClock::apply(const kv::LeaseChanges& changes) {
   std::map<uint64_t, Entry> before;
   if (changes.reset) {
     before = std::exchange(leases_, {});
+    own_count_ = 0;
     looks_.clear();
   }
   for (const kv::LeaseChange& change : changes.changes) {
-    if (auto it = before.find(change.id); it != before.end()) leases_.insert(before.extract(it));
+    if (auto it = before.find(change.id); it != before.end()) {
+      leases_.insert(before.extract(it));
+      own_count_ += kv::is_own_lease(change.id) ? 1 : 0;
+    }
     apply(change);
   }
 }
 
 void LeaseClock::apply(const kv::LeaseChange& change) {
+  const size_t own = kv::is_own_lease(change.id) ? 1 : 0;
   if (change.ttl_ms == 0) {
-    leases_.erase(change.id);
+    const auto gone = leases_.find(change.id);
+    if (gone == leases_.end()) return;
+    own_count_ -= own;
+    ended_ += gone->second.overdue ? 1 : 0;
+    leases_.erase(gone);
     return;
   }
-  Entry& entry = leases_[change.id];
+  const auto [it, is_new] = leases_.try_emplace(change.id);
+  if (is_new) own_count_ += own;
+  Entry& entry = it->second;
   if (entry.generation != change.generation)
-    entry = {change.ttl_ms, change.generation, full_time(change.ttl_ms), false, false};
+    entry = {change.ttl_ms, change.generation, full_time(change.ttl_ms)};
   if (change.ending) {
     // The next piece is due.
     entry.ending = true;
@@ -54,6 +65,7 @@ void LeaseClock::begin_leading() {
   for (auto& [id, entry] : leases_) {
     entry.proposed = false;
     if (entry.ending || KVS_MUTATED(kLeaseClockGoesOn)) continue;
+    entry.overdue = false;
     entry.deadline_ms = full_time(entry.ttl_ms);
   }
   look_at_all();
@@ -66,13 +78,14 @@ std::vector<kv::LeaseRef> LeaseClock::take_due(size_t max) {
     const uint64_t id = looks_.back().id;
     looks_.pop_back();
     auto it = leases_.find(id);
-    if (it == leases_.end() || it->second.proposed) continue;
+    if (it == leases_.end() || it->second.proposed || it->second.holds != 0) continue;
     Entry& entry = it->second;
     if (entry.deadline_ms > clock_ms_) {
       look_at(id, entry);
       continue;
     }
     entry.proposed = true;
+    entry.overdue = entry.overdue || !entry.ending;
     due.push_back({id, entry.generation});
   }
   return due;
@@ -83,8 +96,20 @@ void LeaseClock::end_not_proposed(const std::vector<kv::LeaseRef>& leases) {
     auto it = leases_.find(lease.id);
     if (it == leases_.end() || it->second.generation != lease.generation) continue;
     it->second.proposed = false;
+    if (!it->second.ending) it->second.overdue = false;
     look_at(lease.id, it->second);
   }
+}
+
+void LeaseClock::hold(uint64_t id) {
+  if (auto it = leases_.find(id); it != leases_.end()) ++it->second.holds;
+}
+
+void LeaseClock::release(uint64_t id) {
+  auto it = leases_.find(id);
+  // Another lease may have the id by now.
+  if (it == leases_.end() || it->second.holds == 0) return;
+  if (--it->second.holds == 0) look_at(id, it->second);
 }
 
 bool LeaseClock::renew(uint64_t id) {

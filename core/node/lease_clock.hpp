@@ -40,6 +40,10 @@ class LeaseClock {
   std::vector<kv::LeaseRef> take_due(size_t max);
   void end_not_proposed(const std::vector<kv::LeaseRef>& leases);
 
+  // While somebody else sees to the end of the lease it is not due.
+  void hold(uint64_t id);
+  void release(uint64_t id);
+
   // The lease has its full time again; false when there is none or it ends.
   bool renew(uint64_t id);
 
@@ -47,6 +51,10 @@ class LeaseClock {
   // Granted leases with ids above `after`, in order of their ids.
   std::vector<Lease> list(uint64_t after, size_t limit) const;
   size_t size() const { return leases_.size(); }
+  // Of them, TTLs of keys.
+  size_t own_count() const { return own_count_; }
+  // Leases that are gone since their time was over, while this node led.
+  uint64_t ended() const { return ended_; }
 
  private:
   struct Entry {
@@ -55,6 +63,8 @@ class LeaseClock {
     uint64_t deadline_ms = 0;  // on clock_ms_
     bool ending = false;       // by the state: a first piece is gone
     bool proposed = false;     // its end is on its way through the log
+    bool overdue = false;      // and that because its time was over
+    uint32_t holds = 0;
   };
   // When to look at a lease; it may have been renewed or gone since.
   struct Look {
@@ -71,6 +81,8 @@ class LeaseClock {
   void look_at_all();
 
   std::map<uint64_t, Entry> leases_;
+  size_t own_count_ = 0;
+  uint64_t ended_ = 0;
   std::vector<Look> looks_;  // a heap, the earliest first
   uint64_t clock_ms_ = 0;
   uint64_t last_now_ms_ = 0;

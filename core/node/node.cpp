@@ -107,6 +107,7 @@ void Node::on_applied(const AppliedReport& report) {
   reads_.on_applied(report.index, raft_->term(), report.revision);
   retention_.on_applied(history_state());
   maybe_compact_history();
+  maybe_end_leases(ports_.clock->now_ms());
 }
 
 void Node::on_state_synced(raft::LogId durable) {

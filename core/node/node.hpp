@@ -57,6 +57,14 @@ struct Start {
   AppliedReport applied;
 };
 
+// What has to do with leases and was not done, by reason.
+struct LeaseRefusals {
+  uint64_t not_found = 0;
+  uint64_t exists = 0;
+  uint64_t too_many = 0;
+  uint64_t invalid = 0;
+};
+
 struct Counters {
   uint64_t proposals = 0;
   uint64_t reads = 0;
@@ -68,6 +76,11 @@ struct Counters {
   uint64_t snapshots_installed = 0;
   uint64_t messages_dropped = 0;   // malformed or from another cluster
   uint64_t state_divergences = 0;  // comparisons that found members with another state
+  // Of this node as the leader.
+  uint64_t leases_granted = 0;
+  uint64_t leases_revoked = 0;
+  uint64_t lease_keepalives = 0;
+  LeaseRefusals lease_refusals;  // calls of lease.*
 };
 
 class Node {
@@ -138,6 +151,7 @@ class Node {
   const Options& options() const { return options_; }
   uint64_t forwarded_requests() const { return forwarded_requests_; }  // of others, served here
   uint64_t lease_until_ms() const { return lease_.until_ms(); }
+  const LeaseClock& lease_clock() const { return lease_clock_; }
   const AppliedReport& applied() const { return applied_; }
   raft::LogId state_durable() const { return state_durable_; }
   uint64_t free_bytes() const { return free_bytes_; }  // UINT64_MAX: not known
@@ -223,6 +237,10 @@ class Node {
   void apply_leases(const kv::LeaseChanges& changes);
   void maybe_begin_leases();
   void maybe_end_leases(uint64_t now_ms);
+  void end_leases(std::vector<kv::LeaseRef> due, uint64_t deadline_ms);
+  void on_end_answered(const std::vector<kv::LeaseRef>& due, raft::Term term,
+                       const ProposalOutcome& outcome);
+  void refuse_lease_call(ControlPtr control, Code code, const std::string& message);
   void propose_internal(const kv::Command& command, uint64_t deadline_ms,
                         std::function<void(ProposalOutcome&&)> done);
   uint64_t hold_call(ControlPtr control);

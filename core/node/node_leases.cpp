@@ -22,8 +22,9 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr uint64_t kEndDeadlineMs = 60'000;
-// Commands under way that end leases, each with up to kLeaseEndMax of them.
-constexpr uint64_t kEndsUnderWayMax = 4;
+// Commands under way that end leases, each with up to kLeaseEndMax of them and kLeaseEndKeysMax
+// keys.  Two keep the apply thread busy without a pause; a write waits for two of them at most.
+constexpr uint64_t kEndsUnderWayMax = 2;
 constexpr uint64_t kListMax = 1'000;
 constexpr uint64_t kKeysMax = 1'000;
 
@@ -31,38 +32,32 @@ std::string code_json(const char* code) {
   return nlohmann::json{{"code", code}}.dump();
 }
 
-void not_found(Control* control, uint64_t id) {
-  const Status none = kv::lease_not_found(id);
-  control->finish(none.code(), none.message(), code_json("lease_not_found"));
-}
-
-void invalid(Control* control, const std::string& message) {
-  control->finish(Code::kInvalid, message, code_json("invalid_argument"));
-}
-
-// The lease's id among the arguments; 0 after the call was refused.
-uint64_t required_id(Control* control) {
-  JsonFields args(control->json);
-  const uint64_t id = args.number("id", 0);
-  if (!args.error().empty() || id == 0 || id > kv::kLeaseIdMax) {
-    invalid(control, !args.error().empty() ? args.error()
-                                           : fmt::format("'id' must be in 1..{}", kv::kLeaseIdMax));
-    return 0;
+// The code of the document that goes with a refusal; null: none.
+const char* refusal_code(Code code) {
+  switch (code) {
+    case Code::kNotFound:
+      return "lease_not_found";
+    case Code::kConflict:
+      return "lease_exists";
+    case Code::kInvalid:
+      return "invalid_argument";
+    default:
+      return nullptr;
   }
+}
+
+// The lease's id among the arguments.
+Result<uint64_t> required_id(const Control& control) {
+  JsonFields args(control.json);
+  const uint64_t id = args.number("id", 0);
+  if (!args.error().empty()) return Status(Code::kInvalid, args.error());
+  if (id == 0 || id > kv::kLeaseIdMax)
+    return Status(Code::kInvalid, fmt::format("'id' must be in 1..{}", kv::kLeaseIdMax));
   return id;
 }
 
 ordered_json to_json(const LeaseClock::Lease& lease) {
   return {{"id", lease.id}, {"ttl_ms", lease.ttl_ms}, {"remaining_ms", lease.remaining_ms}};
-}
-
-// What came of a command for a lease, when it is not OK.
-void finish_refused(Control* control, const ProposalOutcome& outcome) {
-  const char* code = outcome.code == Code::kNotFound   ? "lease_not_found"
-                     : outcome.code == Code::kConflict ? "lease_exists"
-                     : outcome.code == Code::kInvalid  ? "invalid_argument"
-                                                       : nullptr;
-  control->finish(outcome.code, outcome.message, code != nullptr ? code_json(code) : "");
 }
 
 }  // namespace
@@ -80,6 +75,8 @@ void Node::maybe_begin_leases() {
   lease_clock_.begin_leading();
 }
 
+// On each tick, and whenever something was applied: the next piece of a lease with many keys need
+// not wait for a tick.
 void Node::maybe_end_leases(uint64_t now_ms) {
   maybe_begin_leases();
   lease_clock_.advance(now_ms);
@@ -87,19 +84,29 @@ void Node::maybe_end_leases(uint64_t now_ms) {
   while (lease_ends_under_way_ < kEndsUnderWayMax) {
     std::vector<kv::LeaseRef> due = lease_clock_.take_due(kv::kLeaseEndMax);
     if (due.empty()) return;
-    ++lease_ends_under_way_;
-    kv::LeaseEnd end{due};
-    propose_internal(
-        kv::Command(std::move(end)), now_ms + kEndDeadlineMs,
-        [this, due = std::move(due), term = leases_led_in_](ProposalOutcome&& outcome) {
-          --lease_ends_under_way_;
-          // What was applied is reported by the state; what may still be applied keeps
-          // its leases from living on.
-          const bool applied = outcome.at.index != raft::Index{};
-          const bool refused = !applied && outcome.committed == Committed::kNo;
-          if (refused && term == leases_led_in_) lease_clock_.end_not_proposed(due);
-        });
+    end_leases(std::move(due), now_ms + kEndDeadlineMs);
   }
+}
+
+void Node::end_leases(std::vector<kv::LeaseRef> due, uint64_t deadline_ms) {
+  ++lease_ends_under_way_;
+  const kv::Command command = kv::LeaseEnd{due};
+  propose_internal(command, deadline_ms,
+                   [this, due = std::move(due), term = leases_led_in_](ProposalOutcome&& outcome) {
+                     --lease_ends_under_way_;
+                     on_end_answered(due, term, outcome);
+                   });
+}
+
+void Node::on_end_answered(const std::vector<kv::LeaseRef>& due, raft::Term term,
+                           const ProposalOutcome& outcome) {
+  // What was applied is reported by the state; what may still be applied keeps its
+  // leases from living on.
+  const bool applied = outcome.at.index != raft::Index{};
+  if (!applied && outcome.committed == Committed::kNo && term == leases_led_in_)
+    lease_clock_.end_not_proposed(due);
+  // What was refused waits for the next tick.
+  if (outcome.code == Code::kOk) maybe_end_leases(ports_.clock->now_ms());
 }
 
 // `done` runs on the executor.
@@ -170,6 +177,17 @@ void Node::serve_elsewhere(ControlPtr call) {
     call->finish(Code::kNotLeader, "this node is not the leader");
 }
 
+// Ends a call that was not done.
+void Node::refuse_lease_call(ControlPtr control, Code code, const std::string& message) {
+  LeaseRefusals& refusals = counters_.lease_refusals;
+  refusals.not_found += code == Code::kNotFound ? 1 : 0;
+  refusals.exists += code == Code::kConflict ? 1 : 0;
+  refusals.invalid += code == Code::kInvalid ? 1 : 0;
+  refusals.too_many += kv::is_too_many_leases(code, message) ? 1 : 0;
+  const char* name = refusal_code(code);
+  control->finish(code, message, name != nullptr ? code_json(name) : "");
+}
+
 void Node::execute_lease(ControlPtr control) {
   if (control->verb == "lease.grant") {
     control_lease_grant(std::move(control));
@@ -206,10 +224,7 @@ void Node::control_lease_grant(ControlPtr control) {
       args.error().empty() ? kv::validate_ttl(ttl_ms) : Status(Code::kInvalid, args.error());
   if (valid && wanted > kv::kLeaseIdMax)
     valid = Status(Code::kInvalid, fmt::format("'id' must be in 1..{}", kv::kLeaseIdMax));
-  if (!valid) {
-    invalid(control.get(), valid.message());
-    return;
-  }
+  if (!valid) return refuse_lease_call(std::move(control), valid.code(), valid.message());
   const uint64_t id = wanted != 0 ? wanted : choose_lease_id();
   const uint64_t deadline_ms = control->deadline_ms;
   const uint64_t number = hold_call(std::move(control));
@@ -221,50 +236,55 @@ void Node::control_lease_grant(ControlPtr control) {
         if (outcome.code == Code::kNotLeader) {
           serve_elsewhere(std::move(call));
         } else if (outcome.code != Code::kOk) {
-          finish_refused(call.get(), outcome);
+          refuse_lease_call(std::move(call), outcome.code, outcome.message);
         } else {
+          ++counters_.leases_granted;
           call->finish(Code::kOk, {}, ordered_json{{"id", id}, {"ttl_ms", ttl_ms}}.dump());
         }
       });
 }
 
 void Node::control_lease_revoke(ControlPtr control) {
-  if (const uint64_t id = required_id(control.get()))
-    revoke_lease(hold_call(std::move(control)), id, 0);
+  const Result<uint64_t> id = required_id(*control);
+  if (!id) return refuse_lease_call(std::move(control), id.status().code(), id.status().message());
+  lease_clock_.hold(*id);
+  revoke_lease(hold_call(std::move(control)), *id, 0);
 }
 
 // Proposes the end again until no key is left.
 void Node::revoke_lease(uint64_t number, uint64_t id, uint64_t deleted) {
   const uint64_t deadline_ms = held_calls_.at(number)->deadline_ms;
   auto done = [this, number, id, deleted](ProposalOutcome&& outcome) {
-    auto held = held_calls_.find(number);
-    if (held == held_calls_.end()) return;
+    const bool waits = held_calls_.count(number) != 0;
     const bool ok = outcome.code == Code::kOk;
     const uint64_t count = deleted + (ok ? outcome.result.ops.front().count : 0);
-    if (ok && outcome.result.ops.front().more) return revoke_lease(number, id, count);
+    if (waits && ok && outcome.result.ops.front().more) return revoke_lease(number, id, count);
+    // What is left of it ends like a lease whose time is over.
+    lease_clock_.release(id);
     ControlPtr call = take_call(number);
+    if (!call) return;
     // Once it was begun the leader ends the lease by itself, which may come first.
     if (ok || (deleted != 0 && outcome.code == Code::kNotFound)) {
+      ++counters_.leases_revoked;
       call->finish(Code::kOk, {},
                    ordered_json{{"id", id}, {"revoked", true}, {"deleted", count}}.dump());
     } else if (outcome.code == Code::kNotLeader && deleted == 0) {
       serve_elsewhere(std::move(call));
     } else {
-      finish_refused(call.get(), outcome);
+      refuse_lease_call(std::move(call), outcome.code, outcome.message);
     }
   };
   propose_internal(kv::LeaseEnd{{{id, 0}}}, deadline_ms, std::move(done));
 }
 
 void Node::control_lease_keepalive(ControlPtr control) {
-  const uint64_t id = required_id(control.get());
-  if (id == 0) return;
-  if (!lease_clock_.renew(id)) {
-    not_found(control.get(), id);
-    return;
-  }
+  const Result<uint64_t> id = required_id(*control);
+  Status status = id.status();
+  if (status && !lease_clock_.renew(*id)) status = kv::lease_not_found(*id);
+  if (!status) return refuse_lease_call(std::move(control), status.code(), status.message());
+  ++counters_.lease_keepalives;
   control->finish(Code::kOk, {},
-                  ordered_json{{"id", id}, {"ttl_ms", lease_clock_.find(id)->ttl_ms}}.dump());
+                  ordered_json{{"id", *id}, {"ttl_ms", lease_clock_.find(*id)->ttl_ms}}.dump());
 }
 
 void Node::control_lease_list(ControlPtr control) {
@@ -272,10 +292,9 @@ void Node::control_lease_list(ControlPtr control) {
   const uint64_t after = args.number("after", 0);
   const uint64_t limit = args.number("limit", kListMax);
   if (!args.error().empty() || limit == 0 || limit > kListMax) {
-    invalid(control.get(), !args.error().empty()
-                               ? args.error()
-                               : fmt::format("'limit' must be in 1..{}", kListMax));
-    return;
+    return refuse_lease_call(
+        std::move(control), Code::kInvalid,
+        !args.error().empty() ? args.error() : fmt::format("'limit' must be in 1..{}", kListMax));
   }
   std::vector<LeaseClock::Lease> leases = lease_clock_.list(after, limit + 1);
   const bool more = leases.size() > limit;
@@ -286,13 +305,12 @@ void Node::control_lease_list(ControlPtr control) {
 }
 
 void Node::control_lease_get(ControlPtr control) {
-  const uint64_t id = required_id(control.get());
-  if (id == 0) return;
+  const Result<uint64_t> wanted = required_id(*control);
+  Status status = wanted.status();
+  const uint64_t id = wanted ? *wanted : 0;
   const std::optional<LeaseClock::Lease> lease = lease_clock_.find(id);
-  if (!lease || lease->ends) {
-    not_found(control.get(), id);
-    return;
-  }
+  if (status && (!lease || lease->ends)) status = kv::lease_not_found(id);
+  if (!status) return refuse_lease_call(std::move(control), status.code(), status.message());
   const uint64_t number = hold_call(std::move(control));
   ports_.state->read_lease_keys(id, kKeysMax, [this, number, lease](Result<kv::LeaseKeys> keys) {
     ports_.executor->post([this, number, lease, keys = std::move(keys)] {

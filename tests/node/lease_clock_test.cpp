@@ -55,6 +55,61 @@ TEST_CASE("a lease is due after its time and not before") {
   CHECK(f.due().empty());  // once
 }
 
+TEST_CASE("TTLs of keys are counted apart") {
+  Fixture f;
+  const uint64_t own = kv::own_lease_id(5, 0), other = kv::own_lease_id(5, 1);
+  f.apply({granted(7, 3), granted(own, 5), granted(other, 5)});
+  f.apply({granted(own, 5)});
+  CHECK(f.clock.size() == 3);
+  CHECK(f.clock.own_count() == 2);
+  f.apply({gone(other), gone(other), gone(8)});
+  CHECK(f.clock.own_count() == 1);
+  f.apply({granted(own, 5), granted(8, 6)}, true);
+  CHECK(f.clock.size() == 2);
+  CHECK(f.clock.own_count() == 1);
+  f.apply({gone(own), gone(8)});
+  CHECK(f.clock.own_count() == 0);
+}
+
+TEST_CASE("what ends because of its time is counted, and nothing else") {
+  Fixture f;
+  f.apply({granted(7, 3), granted(8, 4), granted(9, 5, 5 * kTtlMs), granted(10, 6, 5 * kTtlMs)});
+  f.pass(kTtlMs + 1);
+  CHECK(f.due().size() == 2);
+  f.clock.end_not_proposed({{8, 4}});
+  CHECK(f.clock.renew(8));
+  f.apply({{7, 3, kTtlMs, true}});  // a first piece
+  CHECK(f.due().size() == 1);
+  CHECK(f.clock.ended() == 0);
+  f.apply({gone(7), gone(7)});
+  CHECK(f.clock.ended() == 1);
+  f.apply({gone(8)});                   // deleted
+  f.apply({{9, 5, 5 * kTtlMs, true}});  // revoked, in pieces
+  CHECK(f.due().size() == 1);
+  f.apply({gone(9), gone(10)});
+  CHECK(f.clock.ended() == 1);
+}
+
+TEST_CASE("a lease that somebody else ends is not due meanwhile") {
+  Fixture f;
+  f.apply({granted(7, 3)});
+  f.clock.hold(7);
+  f.clock.hold(7);
+  f.apply({{7, 3, kTtlMs, true}});
+  CHECK(f.due().empty());
+  f.clock.release(7);
+  f.pass(kTtlMs + 1);
+  CHECK(f.due().empty());
+  f.clock.release(7);
+  CHECK(f.due() == std::vector<kv::LeaseRef>{{7, 3}});
+  f.clock.release(7);
+  f.clock.hold(8);
+  f.apply({granted(8, 4)});
+  f.clock.release(8);
+  f.pass(kTtlMs + 1);
+  CHECK(f.due() == std::vector<kv::LeaseRef>{{8, 4}});
+}
+
 TEST_CASE("a lease that is kept alive has its full time again") {
   Fixture f;
   f.apply({granted(7, 3)});

@@ -199,7 +199,7 @@ TEST_CASE("a keep-alive is not answered once the end is on its way") {
 TEST_CASE("a lease with many keys is revoked in pieces, and all of them go") {
   Leases f(77);
   const uint64_t id = f.grant(0, 60'000);
-  constexpr size_t kKeys = kv::kLeaseEndKeysMax + 500;
+  constexpr size_t kKeys = 3 * kv::kLeaseEndKeysMax + 500;
   for (size_t first = 0; first < kKeys; first += 100) {
     kv::Txn txn;
     for (size_t i = first; i < first + 100; ++i) {
@@ -216,10 +216,66 @@ TEST_CASE("a lease with many keys is revoked in pieces, and all of them go") {
   CHECK(seen["ttl_ms"] == 60'000);
   CHECK(seen["remaining_ms"] <= 60'000);
   CHECK(seen["remaining_ms"] > 50'000);
-  CHECK(f.call(2, "lease.revoke", {{"id", id}})["revoked"] == true);
+  const nlohmann::json revoked = f.call(2, "lease.revoke", {{"id", id}});
+  CHECK(revoked["revoked"] == true);
+  CHECK(revoked["deleted"] == kKeys);
   REQUIRE(f.cluster.run_until([&] { return f.cluster.converged(); }));
   for (size_t i = 0; i < 3; ++i) CHECK(f.cluster[i].list("k").empty());
   CHECK(f.cluster.states_agree());
+}
+
+TEST_CASE("a lease with many keys ends in pieces that follow at once, and lets writes through") {
+  Leases f(80);
+  const uint64_t id = f.grant(0, 10'000);
+  const uint64_t sent_us = f.cluster.world.now_us();
+  constexpr size_t kPieces = 12;
+  constexpr size_t kKeys = (kPieces - 1) * kv::kLeaseEndKeysMax + 500;
+  for (size_t first = 0; first < kKeys; first += 500) {
+    kv::Txn txn;
+    for (size_t i = first; i < first + 500; ++i) {
+      kv::Op& op = txn.then_ops.emplace_back();
+      op.range.key = "k" + std::to_string(10'000 + i);
+      op.lease = id;
+    }
+    REQUIRE(f.cluster.wait(f.cluster.propose(f.lead(), txn)) == Code::kOk);
+  }
+  REQUIRE(f.cluster.world.now_us() < sent_us + 9'000 * kMs);
+  const size_t leads = f.lead();
+  const auto gone = [&](size_t i) {
+    return !f.cluster[leads].local_value("k" + std::to_string(10'000 + i));
+  };
+  REQUIRE(f.cluster.run_until([&] { return gone(0); }));
+  const uint64_t begun_us = f.cluster.world.now_us();
+  WritePtr write = f.cluster.put(leads, "other", "v");
+  REQUIRE(f.cluster.wait(write) == Code::kOk);
+  CHECK_FALSE(gone(kKeys - 1));
+  REQUIRE(f.cluster.run_until([&] { return gone(kKeys - 1); }));
+  // With a piece on each tick they would take longer.
+  const uint64_t tick_us = f.cluster[leads].config.tick_us;
+  CHECK(f.cluster.world.now_us() - begun_us < kPieces * tick_us / 2);
+  CHECK(f.code_of(0, "lease.get", {{"id", id}}) == Code::kNotFound);
+  REQUIRE(f.cluster.run_until([&] { return f.cluster.converged(); }));
+  CHECK(f.cluster.states_agree());
+  CHECK(f.cluster[leads].node().lease_clock().ended() == 1);
+}
+
+TEST_CASE("what becomes of leases is counted by the leader") {
+  Leases f(81);
+  const uint64_t id = f.grant(f.follower(), 60'000);
+  CHECK(f.code_of(0, "lease.grant", {{"id", id}, {"ttl_ms", 60'000}}) == Code::kConflict);
+  CHECK(f.code_of(0, "lease.grant", {{"ttl_ms", 1}}) == Code::kInvalid);
+  CHECK(f.code_of(1, "lease.keepalive", {{"id", id}}) == Code::kOk);
+  CHECK(f.code_of(2, "lease.keepalive", {{"id", id + 1}}) == Code::kNotFound);
+  CHECK(f.code_of(2, "lease.get", {{"id", id + 1}}) == Code::kNotFound);
+  CHECK(f.code_of(2, "lease.revoke", {{"id", id}}) == Code::kOk);
+  const node::Counters& counters = f.cluster[f.lead()].node().counters();
+  CHECK(counters.leases_granted == 1);
+  CHECK(counters.leases_revoked == 1);
+  CHECK(counters.lease_keepalives == 1);
+  CHECK(counters.lease_refusals.exists == 1);
+  CHECK(counters.lease_refusals.invalid == 1);
+  CHECK(counters.lease_refusals.not_found == 2);
+  CHECK(counters.lease_refusals.too_many == 0);
 }
 
 TEST_CASE("lists of leases, chosen ids, and what is refused") {

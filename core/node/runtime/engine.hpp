@@ -76,6 +76,10 @@ class Engine {
   void stop_blobs() { blobs_stopped_.store(true); }
   bool blobs_stopped() const { return blobs_stopped_.load(); }
 
+  // Puts that were refused because their lease does not exist, or because there are too many.
+  std::atomic<uint64_t>& puts_without_lease() { return puts_without_lease_; }
+  std::atomic<uint64_t>& puts_above_leases() { return puts_above_leases_; }
+
   // Absolute milliseconds of the node's clock for a call.
   uint64_t deadline_ms(const kvs_call* call) const;
   uint64_t next_upload_id();
@@ -89,6 +93,8 @@ class Engine {
   Budget uploads_;
   Budget blobs_;
   std::atomic<bool> blobs_stopped_{false};
+  std::atomic<uint64_t> puts_without_lease_{0};
+  std::atomic<uint64_t> puts_above_leases_{0};
   std::atomic<uint64_t> upload_seed_;
   std::atomic<uint64_t> lease_until_ms_{0};
   std::atomic<uint64_t> commit_index_{0};

@@ -47,8 +47,12 @@ void deliver(Engine::Frontend* frontend, const ProposalOutcome& outcome, kvs_don
     r.replayed = outcome.result.shortened ? KVS_REPLAYED_SHORTENED : KVS_REPLAYED;
   r.ops = arrays.ops();
   r.op_count = arrays.count();
-  if (kv::is_lease_not_found(outcome.code, outcome.message))
+  if (kv::is_lease_not_found(outcome.code, outcome.message)) {
     r.json = plugin::to_slice(kLeaseNotFound);
+    ++frontend->engine().puts_without_lease();
+  } else if (kv::is_too_many_leases(outcome.code, outcome.message)) {
+    ++frontend->engine().puts_above_leases();
+  }
   done(user, &r);
 }
 

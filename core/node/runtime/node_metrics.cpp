@@ -8,7 +8,12 @@ namespace {
 struct Series {
   const char* name;
   const char* help;
+  const char* labels = "";
 };
+
+constexpr const char* kRefusals = "kvstore_lease_refusals_total";
+constexpr const char* kRefusalsHelp =
+    "Calls for leases, and puts with a lease or TTL, that were refused.";
 
 // In the order of the enums.
 constexpr Series kGauges[] = {
@@ -42,6 +47,9 @@ constexpr Series kGauges[] = {
     {"kvstore_disk_space_low",
      "1 while this node's disk, or for a leader a member's, is nearly full."},
     {"kvstore_raft_lease_held", "1 while this leader may answer lease reads by itself."},
+    {"kvstore_leases", "Leases that live, without the TTLs of keys."},
+    {"kvstore_ttl_keys", "Keys with a TTL of their own."},
+    {"kvstore_leases_limit", "Leases and keys with a TTL, together, at most; beyond it 429."},
     {"kvstore_disk_free_bytes", "Free space on the disk of the data directory."},
 };
 constexpr Series kCounters[] = {
@@ -55,6 +63,14 @@ constexpr Series kCounters[] = {
     {"kvstore_snapshots_installed_total", "Snapshots installed here."},
     {"kvstore_messages_dropped_total", "Messages dropped as malformed or of another cluster."},
     {"kvstore_state_divergences_total", "Comparisons that found members with another state."},
+    {"kvstore_leases_granted_total", "Leader: leases granted."},
+    {"kvstore_leases_ended_total", "Leader: leases and TTLs that ended because of their time."},
+    {"kvstore_leases_revoked_total", "Leader: leases revoked."},
+    {"kvstore_lease_keepalives_total", "Leader: keep-alives of leases."},
+    {kRefusals, kRefusalsHelp, R"(reason="not_found")"},
+    {kRefusals, kRefusalsHelp, R"(reason="exists")"},
+    {kRefusals, kRefusalsHelp, R"(reason="too_many")"},
+    {kRefusals, kRefusalsHelp, R"(reason="invalid")"},
 };
 
 }  // namespace
@@ -65,12 +81,12 @@ NodeMetrics::NodeMetrics(const kvs_metrics* metrics, PeerMetrics* peers)
   if (metrics_ == nullptr) return;
   for (size_t i = 0; i < kGaugeCount; ++i) {
     kvs_status s = metrics_->series(metrics_->ctx, KVS_METRIC_GAUGE, kGauges[i].name,
-                                    kGauges[i].help, "", &gauges_[i]);
+                                    kGauges[i].help, kGauges[i].labels, &gauges_[i]);
     KVS_ASSERT(s == KVS_OK);
   }
   for (size_t i = 0; i < kCounterCount; ++i) {
     kvs_status s = metrics_->series(metrics_->ctx, KVS_METRIC_COUNTER, kCounters[i].name,
-                                    kCounters[i].help, "", &counters_[i]);
+                                    kCounters[i].help, kCounters[i].labels, &counters_[i]);
     KVS_ASSERT(s == KVS_OK);
   }
 }
@@ -97,6 +113,22 @@ void NodeMetrics::update_peers(const Node& node) {
     peers_->set_progress(peer.id, peer.match.value, last - std::min(last, peer.match.value),
                          peer.recently_active && !peer.reverted);
   }
+}
+
+void NodeMetrics::update_leases(const Node& node, Engine& engine) {
+  const LeaseClock& clock = node.lease_clock();
+  set(kLeases, clock.size() - clock.own_count());
+  set(kTtlKeys, clock.own_count());
+  set(kLeasesLimit, kv::kLeasesMax);
+  const Counters& c = node.counters();
+  raise(kLeasesGranted, c.leases_granted);
+  raise(kLeasesEnded, clock.ended());
+  raise(kLeasesRevoked, c.leases_revoked);
+  raise(kLeaseKeepalives, c.lease_keepalives);
+  raise(kLeaseRefusedNotFound, c.lease_refusals.not_found + engine.puts_without_lease());
+  raise(kLeaseRefusedExists, c.lease_refusals.exists);
+  raise(kLeaseRefusedTooMany, c.lease_refusals.too_many + engine.puts_above_leases());
+  raise(kLeaseRefusedInvalid, c.lease_refusals.invalid);
 }
 
 void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
@@ -134,6 +166,7 @@ void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
   set(kMembersLowOnSpace, raft.any_space_low() ? 1 : 0);
   set(kLeaseHeld, node.lease_until_ms() > now_ms ? 1 : 0);
   update_peers(node);
+  update_leases(node, engine);
   if (node.free_bytes() != UINT64_MAX) set(kDiskFree, node.free_bytes());
   const Counters& c = node.counters();
   raise(kProposals, c.proposals);

@@ -53,6 +53,9 @@ class NodeMetrics {
     kForwardedLimit,
     kMembersLowOnSpace,
     kLeaseHeld,
+    kLeases,
+    kTtlKeys,
+    kLeasesLimit,
     kDiskFree,
     kGaugeCount
   };
@@ -67,10 +70,19 @@ class NodeMetrics {
     kSnapshotsInstalled,
     kMessagesDropped,
     kStateDivergences,
+    kLeasesGranted,
+    kLeasesEnded,
+    kLeasesRevoked,
+    kLeaseKeepalives,
+    kLeaseRefusedNotFound,
+    kLeaseRefusedExists,
+    kLeaseRefusedTooMany,
+    kLeaseRefusedInvalid,
     kCounterCount
   };
 
   void update_peers(const Node& node);
+  void update_leases(const Node& node, Engine& engine);
   void set(Gauge gauge, uint64_t value);
   void raise(Counter counter, uint64_t total);
 

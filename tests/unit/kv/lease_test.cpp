@@ -190,6 +190,21 @@ TEST_CASE("many keys go in pieces, and no key joins a lease that ends") {
   CHECK(lease_pairs(m) == 0);
 }
 
+TEST_CASE("each piece that leaves keys says that another is due") {
+  Machine m;
+  const uint64_t generation = grant(m, 7);
+  for (uint64_t i = 0; i < 3 * kLeaseEndKeysMax + 1; i++)
+    m.apply({put_leased("k" + std::to_string(i), "v", 7)});
+  m.machine->take_lease_changes();
+  const std::vector<LeaseChange> ending = {{7, generation, kTtlMs, true}};
+  for (int piece = 0; piece < 3; piece++) {
+    CHECK(m.apply(LeaseEnd{{{7, 0}}}).ops[0].more);
+    CHECK(m.machine->take_lease_changes().changes == ending);
+  }
+  CHECK_FALSE(m.apply(LeaseEnd{{{7, 0}}}).ops[0].more);
+  CHECK(m.machine->take_lease_changes().changes == std::vector<LeaseChange>{{7, 0, 0, false}});
+}
+
 TEST_CASE("large values make the pieces smaller, whatever else is in the batch") {
   constexpr size_t kKeys = 20;
   const LeaseEnd end{{{7, 0}}};
