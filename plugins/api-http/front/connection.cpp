@@ -71,18 +71,15 @@ uint64_t idle_slice_ms(const Config& config) {
 Connection::Connection(const Poco::Net::StreamSocket& socket, Service* service, ConnectionSet* set,
                        Lobby* lobby, Streams* streams)
     : socket_(socket),
+      fd_(socket.impl()->sockfd()),
       service_(service),
       set_(set),
       lobby_(lobby),
       streams_(streams),
-      io_(socket.impl()->sockfd(), service->host()) {}
+      io_(fd_, service->host()) {}
 
 Connection::~Connection() {
   if (current_ != nullptr) current_->give_up();
-}
-
-int Connection::fd() const {
-  return socket_.impl()->sockfd();
 }
 
 void Connection::serve(std::unique_ptr<Connection> connection) {
@@ -106,7 +103,7 @@ void Connection::serve(std::unique_ptr<Connection> connection) {
 
 void Connection::leave(std::unique_ptr<Connection> connection) {
   Connection& self = *connection;
-  if (self.after_ == After::kClose) self.set_->leave(self.fd());
+  if (self.after_ == After::kClose) self.set_->leave(self.fd_);
   self.set_->remove(&self);
   // Last: from then on the connection may be another thread's.
   switch (self.after_) {
@@ -323,7 +320,7 @@ AnswerContext Connection::answer_context() const {
 void Connection::hand_over(Response response, AnswerContext context) {
   context.keep_alive = context.keep_alive && input_.empty();
   describe(response, &context);
-  set_->set_apart(fd(), true);
+  set_->set_apart(fd_, true);
   stream_.emplace(
       Streams::Guest{socket_, std::move(response), context, std::move(underway_->admission)});
   after_ = After::kStream;
@@ -334,7 +331,7 @@ void Connection::park() {
   service_->park(&underway_->admission, underway_->body_bytes);
   input_.release();
   std::string().swap(scratch_);
-  set_->set_apart(fd(), true);
+  set_->set_apart(fd_, true);
   after_ = After::kPark;
 }
 

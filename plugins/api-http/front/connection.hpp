@@ -48,6 +48,7 @@ class Connection final {
   void abort() { io_.shut_both(); }
 
   const Poco::Net::StreamSocket& socket() const { return socket_; }
+  int fd() const { return fd_; }
 
   // ---- of a parked connection, by the one thread that has it
 
@@ -93,10 +94,10 @@ class Connection final {
   bool send(Response& response, AnswerContext* context, uint64_t timeout_ms);
   void refuse(const ApiError& error);
   void linger();
-  int fd() const;
   bool stopping() const { return stopping_.load(std::memory_order_relaxed); }
 
   const Poco::Net::StreamSocket socket_;
+  const int fd_;
   Service* const service_;
   ConnectionSet* const set_;
   Lobby* const lobby_;

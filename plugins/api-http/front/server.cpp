@@ -93,11 +93,9 @@ void Server::start() {
   lobby_.start();
 }
 
-// False when no thread could be made.  One at a time, so that the counter tells about this
+// False when no thread could be made.  With the lock held, so that the counter tells about this
 // connection.
 bool Server::enqueue(const Poco::Net::StreamSocket& socket) {
-  std::lock_guard lock(dispatch_mutex_);
-  if (dispatch_closed_) return false;
   const int refused = dispatcher_->refusedConnections();
   connections_.dispatched();
   dispatcher_->enqueue(socket);
@@ -107,17 +105,21 @@ bool Server::enqueue(const Poco::Net::StreamSocket& socket) {
 }
 
 void Server::dispatch(const Poco::Net::StreamSocket& socket) {
+  std::lock_guard lock(dispatch_mutex_);
   if (!enqueue(socket)) connections_.leave(socket.impl()->sockfd());
 }
 
 bool Server::resume(std::unique_ptr<Connection>* connection) {
+  std::lock_guard lock(dispatch_mutex_);
+  if (dispatch_closed_) return false;
   const Poco::Net::StreamSocket socket = (*connection)->socket();
+  const int fd = (*connection)->fd();
   {
-    std::lock_guard lock(resumed_mutex_);
-    resumed_.emplace(socket.impl()->sockfd(), std::move(*connection));
+    std::lock_guard resumed(resumed_mutex_);
+    resumed_.emplace(fd, std::move(*connection));
   }
   if (enqueue(socket)) return true;
-  *connection = take_resumed(socket.impl()->sockfd());
+  *connection = take_resumed(fd);
   return false;
 }
 
@@ -148,9 +150,12 @@ void Server::stop() {
     std::this_thread::sleep_for(kStopStep);
   }
   pool_.joinAll();
-  // Those that no thread came for.
-  for (auto& [fd, connection] : resumed_) streams_.park(std::move(connection));
-  resumed_.clear();
+  {
+    // Those that no thread came for.
+    std::lock_guard lock(resumed_mutex_);
+    for (auto& [fd, connection] : resumed_) streams_.park(std::move(connection));
+    resumed_.clear();
+  }
   streams_.stop();
 }
 

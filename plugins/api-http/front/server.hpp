@@ -55,10 +55,10 @@ class Server {
   std::unique_ptr<Poco::Net::TCPServerDispatcher, Release> dispatcher_;
   bool stopped_ = false;
 
-  std::mutex dispatch_mutex_;
+  std::mutex dispatch_mutex_;  // taken before resumed_mutex_
   bool dispatch_closed_ = false;
-  // Connections whose thread is on its way, by descriptor.
   std::mutex resumed_mutex_;
+  // Connections whose thread is on its way, by descriptor.
   std::unordered_map<int, std::unique_ptr<Connection>> resumed_;
 };
 

@@ -74,7 +74,12 @@ struct Streams::Entry {
   bool ended = false;     // `out` is the last
   bool gone = false;      // the client
 
-  int fd() const { return socket.impl()->sockfd(); }
+  explicit Entry(Poco::Net::StreamSocket of)
+      : socket(std::move(of)), fd_(socket.impl()->sockfd()) {}
+  int fd() const { return fd_; }
+
+ private:
+  const int fd_;
 };
 
 Streams::Streams(Service* service, ConnectionSet* connections, Lobby* lobby, Resume resume)
@@ -120,15 +125,15 @@ void Streams::stop() {
 }
 
 void Streams::close_all() {
-  while (!ready_.empty()) {
-    open_parked(std::move(ready_.front()));
-    ready_.pop_front();
+  for (std::unique_ptr<Connection>& connection : std::exchange(ready_, {}))
+    open_parked(std::move(connection));
+  for (const auto& [id, entry] : entries_) {
+    if (entry->parked != nullptr) entry->parked->stop();
   }
   const uint64_t until_ns = service_->host().now_ns() + kStopPatienceMs * kNsPerMs;
   while (!entries_.empty()) {
     const uint64_t id = entries_.begin()->first;
     Entry& entry = *entries_.begin()->second;
-    if (entry.parked != nullptr) entry.parked->stop();
     pump(id);
     while (entries_.count(id) != 0 && entry.sent < entry.out.size() &&
            wait_writable(entry.fd(), service_->host().now_ns(), until_ns)) {
@@ -195,9 +200,8 @@ void Streams::take_adopted() {
 
 void Streams::open(Guest guest) {
   const uint64_t id = next_id_++;
-  auto owned = std::make_unique<Entry>();
+  auto owned = std::make_unique<Entry>(std::move(guest.socket));
   Entry& entry = *owned;
-  entry.socket = std::move(guest.socket);
   entry.admission = std::move(guest.admission);
   entry.context = guest.context;
   entry.deferred = guest.response.deferred;
@@ -220,9 +224,8 @@ void Streams::open(Guest guest) {
 void Streams::open_parked(std::unique_ptr<Connection> connection) {
   if (closing_) connection->stop();
   const uint64_t id = next_id_++;
-  auto owned = std::make_unique<Entry>();
+  auto owned = std::make_unique<Entry>(connection->socket());
   Entry& entry = *owned;
-  entry.socket = connection->socket();
   entry.parked = std::move(connection);
   entry.deferred = true;
   entry.due_ns = UINT64_MAX;

@@ -371,7 +371,7 @@ TEST_CASE("a body that is still arriving, and requests sent ahead") {
        "PUT /api/v1/kv/up HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) +
            "\r\n\r\n" + body.substr(0, 2 << 20),
        &clients);
-  std::thread rest([&] { clients[0]->send(body.substr(2 << 20)); });
+  std::thread rest([&, uploader = clients[0].get()] { uploader->send(body.substr(2 << 20)); });
   park(f, 1, kPut + kGet + kPut, &clients);
   CHECK(f.fetch("GET", "/livez").status == 200);
   f.engine.release();
