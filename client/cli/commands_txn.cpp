@@ -68,7 +68,7 @@ int run_txn(const Options& options, client::Client& client, Io& io) {
   std::string error;
   const auto document = read_document(options, io, &error);
   if (!document) return fail_locally(options, io, error);
-  const auto result = client.txn_json(*document);
+  const auto result = client.txn_json(*document, options.request_id);
   if (!result) return fail(options, io, result.error());
   if (options.format == Format::kJson) {
     const int printed = print_json_text(options, io, result->json);

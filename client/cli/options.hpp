@@ -66,7 +66,7 @@ struct Options {
   bool all = false;           // list: as a stream; delete: every key
   uint64_t revision = 0;      // compact; 0: the newest
   client::ReadOptions read;
-  std::string request_id;   // put, delete: what the write is recognised by; empty: a random one
+  std::string request_id;  // put, delete, txn: what the write is recognised by; empty: a random one
   bool request_ids = true;  // false: none
   std::string node_id;
   std::string address;

@@ -94,7 +94,8 @@ int run(int argc, const char* const* argv, Io& io) {
   auto parsed = parse_options(argc, argv, io.out, io.err);
   if (const int* code = std::get_if<int>(&parsed)) return *code;
   Options& options = std::get<Options>(parsed);
-  const bool is_write = options.command == Command::kPut || options.command == Command::kDelete;
+  const bool is_write = options.command == Command::kPut || options.command == Command::kDelete ||
+                        options.command == Command::kTxn;
   if (is_write && options.request_ids && options.request_id.empty()) {
     options.request_id = client::random_request_id();
   }

@@ -47,6 +47,7 @@ std::string read_query(const ReadOptions& options) {
     query += "&max_staleness=" + std::to_string(options.max_staleness->count()) + "ms";
   }
   if (options.min_revision != 0) query += "&min_revision=" + std::to_string(options.min_revision);
+  if (options.revision != 0) query += "&revision=" + std::to_string(options.revision);
   return query;
 }
 
@@ -56,7 +57,6 @@ std::string list_query(const ListOptions& options, uint64_t limit) {
   if (limit != 0) query += "&limit=" + std::to_string(limit);
   if (options.keys_only) query += "&keys_only=true";
   if (options.reverse) query += "&reverse=true";
-  if (options.revision != 0) query += "&revision=" + std::to_string(options.revision);
   return query;
 }
 

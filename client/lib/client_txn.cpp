@@ -11,13 +11,16 @@ constexpr uint64_t kDeletePieceKeys = 10'000;
 
 }  // namespace
 
-Result<TxnResult> Client::txn(const Txn& txn) {
-  return txn_json(txn_document(txn).dump());
+Result<TxnResult> Client::txn(const Txn& txn, std::string_view request_id) {
+  return txn_json(txn_document(txn).dump(), request_id);
 }
 
-Result<TxnResult> Client::txn_json(std::string_view document) {
+Result<TxnResult> Client::txn_json(std::string_view document, std::string_view request_id) {
   Call call = write_call("POST", kApi + "/txn");
   call.is_write = txn_writes(document);
+  if (call.is_write) {
+    if (auto error = impl_->identify(&call, request_id)) return *error;
+  }
   auto answer = impl_->run_text(std::move(call), document);
   if (!answer) return answer.error();
   auto result = parse_txn_result(answer->response.body);

@@ -93,6 +93,10 @@ Json operation_document(const Operation& operation, bool with_condition) {
   Json out = {{"op", kind_name(operation.kind)}};
   set_range(out, operation.range);
   if (operation.kind == Operation::Kind::kPut) out["value"] = base64_encode(operation.value);
+  if (operation.lifetime.lease != 0) out["lease"] = operation.lifetime.lease;
+  if (operation.lifetime.ttl.count() != 0) {
+    out["ttl"] = std::to_string(operation.lifetime.ttl.count()) + "ms";
+  }
   if (operation.prev) out["prev"] = true;
   if (operation.keys_only) out["keys_only"] = true;
   if (operation.count_only) out["count_only"] = true;

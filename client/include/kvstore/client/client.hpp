@@ -5,8 +5,8 @@
 // of each other.
 //
 // Failover.  Every call goes to the server that answered last and moves on along the list.  Reads
-// are repeated with the next server on any failure.  So are put and del, which carry a request id
-// under which the cluster executes them once, whatever becomes of their answers; a cluster
+// are repeated with the next server on any failure.  So are put, del and txn, which carry a request
+// id under which the cluster executes them once, whatever becomes of their answers; a cluster
 // remembers ids for a day, or until 100,000 further ones came.  Another write, or one without an id
 // (ClientOptions::request_ids), is repeated only when it provably had no effect: the connection
 // could not be made, or the answer says so (committed "no", retryable); when its answer is lost it
@@ -84,10 +84,11 @@ class Client {
   Result<LeaseList> list_leases();
 
   // Atomic.  A compare that does not hold is no error: `succeeded` is false then, and the results
-  // are those of else_ops.
-  Result<TxnResult> txn(const Txn& txn);
+  // are those of else_ops.  The request id is that of put(); without writes none is sent.  Of
+  // results above 4 KiB a repetition (info.replayed) may lack the values.
+  Result<TxnResult> txn(const Txn& txn, std::string_view request_id = {});
   // The same with the document of POST /txn, which the server checks.
-  Result<TxnResult> txn_json(std::string_view document);
+  Result<TxnResult> txn_json(std::string_view document, std::string_view request_id = {});
 
   // Independent operations, each with its own outcome: an error of one is in its result.  Not
   // atomic together; operations on the same key take effect in their order.

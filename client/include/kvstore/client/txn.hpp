@@ -77,6 +77,7 @@ struct Operation {
   bool count_only = false;  // kRange: the count alone
   bool reverse = false;     // kRange: from the end
   uint64_t limit = 0;       // kRange and kDelete of a range: at most so many keys; 0: all
+  Lifetime lifetime;        // kPut
   Condition condition;      // of a batch alone: on the key of a put or delete
 
   static Operation put(std::string key, std::string value) {
