@@ -8,6 +8,7 @@ namespace {
 struct Series {
   const char* name;
   const char* help;
+  const char* labels = "";
 };
 
 // In the order of the enums.
@@ -32,6 +33,7 @@ constexpr Series kGauges[] = {
     {"kvstore_engine_readers_open", "Readers open at the moment."},
     {"kvstore_engine_uploads_open", "Large values being received."},
     {"kvstore_engine_watches_open", "Watches open at the moment."},
+    {"kvstore_engine_watches_limit", "Watches open at a time; beyond it 429."},
     {"kvstore_engine_proposals_limit", "Writes accepted at a time; beyond it 429."},
     {"kvstore_engine_proposal_bytes_limit", "Bytes of writes accepted at a time; beyond it 429."},
     {"kvstore_engine_reads_waiting_limit", "Reads and calls waiting at a time; beyond it 429."},
@@ -43,6 +45,8 @@ constexpr Series kGauges[] = {
      "1 while this node's disk, or for a leader a member's, is nearly full."},
     {"kvstore_raft_lease_held", "1 while this leader may answer lease reads by itself."},
     {"kvstore_disk_free_bytes", "Free space on the disk of the data directory."},
+    {"kvstore_storage_bytes", "What the files of the log and of the state take.", "part=\"log\""},
+    {"kvstore_storage_bytes", "What the files of the log and of the state take.", "part=\"state\""},
 };
 constexpr Series kCounters[] = {
     {"kvstore_engine_proposals_total", "Writes submitted to this node."},
@@ -65,7 +69,7 @@ NodeMetrics::NodeMetrics(const kvs_metrics* metrics, PeerMetrics* peers)
   if (metrics_ == nullptr) return;
   for (size_t i = 0; i < kGaugeCount; ++i) {
     kvs_status s = metrics_->series(metrics_->ctx, KVS_METRIC_GAUGE, kGauges[i].name,
-                                    kGauges[i].help, "", &gauges_[i]);
+                                    kGauges[i].help, kGauges[i].labels, &gauges_[i]);
     KVS_ASSERT(s == KVS_OK);
   }
   for (size_t i = 0; i < kCounterCount; ++i) {
@@ -83,6 +87,12 @@ void NodeMetrics::raise(Counter counter, uint64_t total) {
   if (total == totals_[counter]) return;
   metrics_->add(metrics_->ctx, counters_[counter], static_cast<double>(total - totals_[counter]));
   totals_[counter] = total;
+}
+
+void NodeMetrics::set_storage(uint64_t log_bytes, uint64_t state_bytes) {
+  if (metrics_ == nullptr) return;
+  set(kLogStorage, log_bytes);
+  set(kStateStorage, state_bytes);
 }
 
 void NodeMetrics::update_peers(const Node& node) {
@@ -129,6 +139,7 @@ void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
   set(kReadsLimit, limits.reads_max);
   set(kReadersLimit, limits.readers_max);
   set(kUploadsLimit, limits.uploads_max);
+  set(kWatchesLimit, limits.watches_max);
   set(kForwardedInside, node.forwarded_requests());
   set(kForwardedLimit, node.options().forwarded_requests_max);
   set(kMembersLowOnSpace, raft.any_space_low() ? 1 : 0);
