@@ -82,6 +82,7 @@ void print_bench_table(const Config& config, const Results& results, std::ostrea
         << " keys/s written\n";
   }
   out << '\n' << fixed(results.seconds, 3) << " s measured";
+  out << ", latencies in ms";
   if (misses != 0) out << ", " << misses << " gets of keys that are not there";
   const Cell share{std::to_string(results.error_count()) + " errors (" +
                        fixed(results.error_share() * 100, 3) + " %)",

@@ -17,6 +17,7 @@ struct Io {
   std::ostream& err;
   bool colours = false;   // `out` is a terminal that wants them
   bool progress = false;  // `err` is a terminal: long work may show how far it is
+  bool out_is_terminal = false;
 };
 
 // The whole program; returns its exit code.

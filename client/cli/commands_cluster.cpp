@@ -7,8 +7,23 @@
 namespace kvstore::cli {
 namespace {
 
+// What a member stores with: one name, or that of the log and that of the state.
+std::string engine_of(const client::Member& member) {
+  std::string log, state;
+  for (const client::PluginUse& plugin : member.plugins) {
+    std::string name = plugin.id;
+    for (const std::string& prefix : {std::string("kvstore."), std::string("storage-")}) {
+      if (name.rfind(prefix, 0) == 0) name.erase(0, prefix.size());
+    }
+    if (plugin.role == "log") log = name;
+    if (plugin.role == "state") state = name;
+  }
+  if (log.empty() || log == state) return state.empty() ? "-" : state;
+  return log + "+" + state;
+}
+
 void print_members(const client::ClusterStatus& status, Io& io) {
-  Table table({"NAME", "ROLE", "ADDRESS", "STATE", "MATCH", "LAG", "HEALTH"});
+  Table table({"NAME", "ROLE", "ADDRESS", "ENGINE", "STATE", "MATCH", "LAG", "HEALTH"});
   for (const client::Member& member : status.members) {
     const Cell health = !member.reported ? Cell{"-"}
                         : member.healthy ? Cell{"ok", Colour::kGood}
@@ -18,6 +33,7 @@ void print_members(const client::ClusterStatus& status, Io& io) {
     table.add({{escape(member.node_id), member.is_leader ? Colour::kStrong : Colour::kNone},
                {role},
                {escape(member.address)},
+               {escape(engine_of(member))},
                {has_state ? escape(member.state) : "-"},
                {member.reported ? std::to_string(member.match_index) : "-"},
                {member.reported ? std::to_string(member.lag) : "-"},

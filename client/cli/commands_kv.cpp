@@ -42,13 +42,20 @@ int get_to_file(const Options& options, client::Client& client, Io& io) {
 int get_raw(const Options& options, client::Client& client, Io& io) {
   uint64_t written = 0;
   bool interrupted = false;
-  auto result = client.get(options.key, options.read, [&](uint64_t offset, std::string_view bytes) {
+  Io quiet = printing(io);
+  Progress progress(quiet, "get");
+  progress.set_total(0, "bytes");
+  client::ReadOptions read = options.read;
+  read.on_size = [&](uint64_t bytes) { progress.set_total(bytes, "bytes"); };
+  auto result = client.get(options.key, read, [&](uint64_t offset, std::string_view bytes) {
     interrupted = offset != written;
     if (interrupted) return false;
     io.out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     written += bytes.size();
+    progress.update(written);
     return io.out.good();
   });
+  progress.finish();
   if (interrupted) {
     return fail_locally(options, io,
                         "the read was interrupted after " + std::to_string(written) + " bytes");
@@ -86,7 +93,8 @@ int delete_range(const Options& options, client::Client& client, Io& io) {
   if (options.format == Format::kJson) {
     print_json({{"deleted", result->deleted}, {"revision", result->info.revision}}, io.out);
   } else {
-    io.out << "OK " << result->deleted << " keys, revision " << result->info.revision << '\n';
+    io.out << "OK " << result->deleted << (result->deleted == 1 ? " key" : " keys") << ", revision "
+           << result->info.revision << '\n';
   }
   return kExitDone;
 }
@@ -101,7 +109,12 @@ void add_row(const client::Item& item, Table& table) {
 
 // A line for each key as it comes: a document, the key, or the key with all there is.
 int list_all(const Options& options, client::Client& client, Io& io) {
+  Io quiet = printing(io);
+  Progress progress(quiet, "list");
+  progress.set_total(0, "keys");
+  uint64_t count = 0;
   const auto result = client.stream(options.list, [&](const client::Item& item) {
+    progress.update(++count);
     if (options.format == Format::kJson) {
       io.out << item_document(item, !options.list.keys_only).dump() << '\n';
     } else if (options.list.keys_only) {
@@ -112,6 +125,7 @@ int list_all(const Options& options, client::Client& client, Io& io) {
     }
     return io.out.good();
   });
+  progress.finish();
   io.out.flush();
   return result ? kExitDone : fail(options, io, result.error());
 }
@@ -193,7 +207,8 @@ int run_delete(const Options& options, client::Client& client, Io& io) {
   const auto result = client.del(options.key, options.condition, options.request_id);
   if (!result) return fail(options, io, result.error());
   if (result->deleted == 0) {
-    return fail(options, io, {client::ErrorKind::kNotFound, "not_found", "no such key", 200});
+    return fail(options, io,
+                {client::ErrorKind::kNotFound, "not_found", "the key does not exist", 200});
   }
   if (options.format == Format::kJson) {
     Json document = Json::object();

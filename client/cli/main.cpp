@@ -23,6 +23,11 @@ bool wants_colours() {
 
 int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
-  kvstore::cli::Io io{std::cin, std::cout, std::cerr, wants_colours(), is_terminal(STDERR_FILENO)};
+  kvstore::cli::Io io{std::cin,
+                      std::cout,
+                      std::cerr,
+                      wants_colours(),
+                      is_terminal(STDERR_FILENO),
+                      ::isatty(STDOUT_FILENO) != 0};
   return kvstore::cli::run(argc, argv, io);
 }

@@ -56,6 +56,11 @@ void add_read_options(CLI::App& app, Parsed& parsed) {
       ->check(check_whole_number)
       ->type_name("N")
       ->capture_default_str();
+  app.add_option("--revision", parsed.options.read.revision,
+                 "As it was at this revision; 0: the newest")
+      ->check(check_whole_number)
+      ->type_name("N")
+      ->capture_default_str();
 }
 
 void add_if_revision(CLI::App& app, Parsed& parsed) {
@@ -111,10 +116,6 @@ void add_key_commands(CLI::App& app, Parsed& parsed) {
                 "All of one revision, each printed as it comes, whole values included")
       ->excludes(limit);
   list.add_flag("--reverse", options.list.reverse, "From the last key to the first");
-  list.add_option("--revision", options.list.revision, "As of this revision; 0: the newest")
-      ->check(check_whole_number)
-      ->type_name("N")
-      ->capture_default_str();
   list.add_flag("--keys-only", options.list.keys_only, "Keys without their values");
   add_read_options(list, parsed);
 
@@ -296,6 +297,14 @@ std::string convert(Parsed& parsed) {
   return {};
 }
 
+// "member add", as far as the arguments name a command.
+std::string command_of(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  if (chosen.empty()) return {};
+  const std::string below = command_of(*chosen.front());
+  return chosen.front()->get_name() + (below.empty() ? "" : " " + below);
+}
+
 }  // namespace
 
 std::string check_whole_number(const std::string& text) {
@@ -378,7 +387,10 @@ std::variant<Options, int> parse_options(int argc, const char* const* argv, std:
     return kExitDone;
   }
   if (problem.empty()) return std::move(parsed.options);
-  err << kProgram << ": " << problem << "\nTry '" << kProgram << " --help'.\n";
+  const std::string command = command_of(app);
+  const bool is_named = command.empty() || problem.rfind(command + ":", 0) == 0;
+  err << kProgram << ": " << (is_named ? "" : command + ": ") << problem << "\nTry '" << kProgram
+      << (command.empty() ? "" : " ") << command << " --help'.\n";
   return kExitUsage;
 }
 

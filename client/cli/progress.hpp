@@ -39,6 +39,12 @@ class Progress {
   bool drawn_ = false;
 };
 
+// For work that prints as it goes: it shows progress only while its output goes elsewhere.
+inline Io printing(const Io& io) {
+  return {
+      io.in, io.out, io.err, io.colours, io.progress && !io.out_is_terminal, io.out_is_terminal};
+}
+
 // 1536 as "1.5 KiB".
 std::string format_bytes(uint64_t bytes);
 

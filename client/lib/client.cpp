@@ -46,7 +46,6 @@ std::string list_query(const ListOptions& options, uint64_t limit) {
   if (limit != 0) query += "&limit=" + std::to_string(limit);
   if (options.keys_only) query += "&keys_only=true";
   if (options.reverse) query += "&reverse=true";
-  if (options.revision != 0) query += "&revision=" + std::to_string(options.revision);
   return query;
 }
 

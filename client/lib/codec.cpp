@@ -33,6 +33,13 @@ Member member_of(const Json& object) {
   member.healthy = get_bool(object, "healthy");
   member.match_index = get_number(object, "match_index");
   member.lag = get_number(object, "lag");
+  const Json* plugins = find_array(object, "plugins");
+  if (plugins == nullptr) return member;
+  for (const Json& plugin : *plugins) {
+    if (!plugin.is_object()) continue;
+    member.plugins.push_back(
+        {get_string(plugin, "role"), get_string(plugin, "id"), get_string(plugin, "version")});
+  }
   return member;
 }
 

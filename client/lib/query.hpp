@@ -15,6 +15,7 @@ inline std::string read_query(const ReadOptions& options) {
     query += "&max_staleness=" + std::to_string(options.max_staleness->count()) + "ms";
   }
   if (options.min_revision != 0) query += "&min_revision=" + std::to_string(options.min_revision);
+  if (options.revision != 0) query += "&revision=" + std::to_string(options.revision);
   return query;
 }
 

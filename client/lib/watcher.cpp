@@ -4,7 +4,6 @@
 #include <thread>
 
 #include "answer.hpp"
-#include "codec.hpp"
 #include "text.hpp"
 
 namespace kvstore::client {
@@ -15,8 +14,6 @@ using std::chrono::milliseconds;
 constexpr milliseconds kConnectLimit{2000};
 constexpr milliseconds kBackoffFirst{50};
 constexpr milliseconds kBackoffLast{1000};
-// A change of two values of 1 MiB is about 3 MiB of text.
-constexpr size_t kLineBytesMax = 16 << 20;
 
 }  // namespace
 
@@ -24,9 +21,8 @@ Watcher::Watcher(std::vector<Endpoint> servers, milliseconds timeout, const Call
                  const WatchOptions& options, const ChangeSink& sink)
     : limits_(limits),
       options_(options),
-      sink_(sink),
       timeout_(timeout),
-      next_(options.from_revision),
+      lines_(options.from_revision, &sink, options.on_progress),
       give_up_(Clock::now() + timeout) {
   for (Endpoint& server : servers) connections_.emplace_back(std::move(server));
 }
@@ -62,15 +58,14 @@ std::string Watcher::target() const {
   std::string out = "/api/v1/watch?";
   out += options_.key.empty() ? "prefix=" + percent_encode(options_.prefix)
                               : "key=" + percent_encode(options_.key);
-  if (next_ != 0) out += "&from_revision=" + std::to_string(next_);
+  if (lines_.next() != 0) out += "&from_revision=" + std::to_string(lines_.next());
   if (options_.with_prev) out += "&prev=true";
   return out;
 }
 
 Exchange Watcher::connect(HttpConnection& connection) {
-  rest_.clear();
+  lines_.reconnect();
   heard_ = false;
-  skip_ = partial_;
   server_ = connection.endpoint().url();
   ++opened_;
   HttpRequest request;
@@ -98,73 +93,20 @@ bool Watcher::stop(Error error) {
 
 bool Watcher::take_text(std::string_view text) {
   alive();
-  while (!text.empty()) {
-    const size_t end = text.find('\n');
-    rest_.append(text.substr(0, end));
-    if (rest_.size() > kLineBytesMax) {
-      return stop({ErrorKind::kMalformedAnswer, "malformed_answer",
-                   server_ + ": a line of the watch is too long"});
-    }
-    if (end == std::string_view::npos) return true;
-    text.remove_prefix(end + 1);
-    const std::string line = std::exchange(rest_, {});
-    if (!line.empty() && !take_line(line)) return false;
+  if (lines_.take(text)) return true;
+  if (!lines_.error()) {
+    result_ = WatchEnd{lines_.next() - 1, opened_};
+    return false;
   }
-  return true;
-}
-
-bool Watcher::take_line(const std::string& line) {
-  const auto document = parse_object(line);
-  const std::string type = document ? get_string(*document, "type") : std::string();
-  if (type == "put" || type == "delete") return take_change(*document);
-  if (type == "progress") return take_progress(get_number(*document, "revision"));
-  if (type == "error") return take_end(*document);
-  return stop({ErrorKind::kMalformedAnswer, "malformed_answer",
-               server_ + ": a line of the watch is no change"});
-}
-
-bool Watcher::take_change(const Json& line) {
-  auto change = read_change(line);
-  if (!change) {
-    return stop({ErrorKind::kMalformedAnswer, "malformed_answer",
-                 server_ + ": a change of the watch is malformed"});
-  }
-  // What was delivered before, over another connection.
-  if (change->revision < next_) return true;
-  if (change->revision == next_ && skip_ > 0) {
-    --skip_;
-    return true;
-  }
-  if (change->revision != next_) partial_ = skip_ = 0;
-  next_ = change->revision + (change->more ? 0 : 1);
-  partial_ = change->more ? partial_ + 1 : 0;
-  if (sink_(*change)) return true;
-  result_ = WatchEnd{next_ - 1, opened_};
-  return false;
-}
-
-bool Watcher::take_progress(uint64_t revision) {
-  if (revision + 1 > next_) {
-    next_ = revision + 1;
-    partial_ = skip_ = 0;
-  }
-  if (options_.on_progress) options_.on_progress(next_ - 1);
-  return true;
-}
-
-// The server ends the watch; but for a compaction it goes on with another connection.
-bool Watcher::take_end(const Json& line) {
-  const Json* error = find_object(line, "error");
-  const std::string code = error != nullptr ? get_string(*error, "code") : "";
-  const std::string message = error != nullptr ? get_string(*error, "message") : "";
-  notes_ += "; " + server_ + ": " + message;
-  if (code != "compacted") return true;
-  return stop({ErrorKind::kRefused, code, message, 410});
+  Error error = *lines_.error();
+  if (error.kind == ErrorKind::kMalformedAnswer) error.message = server_ + ": " + error.message;
+  return stop(std::move(error));
 }
 
 // Whether another connection is worth a try.
 bool Watcher::judge(const Exchange& exchange, const Endpoint& server) {
   if (result_) return false;
+  if (!lines_.last_word().empty()) notes_ += "; " + server.url() + ": " + lines_.last_word();
   if (exchange.end != ExchangeEnd::kAnswered) {
     notes_ += "; " + server.url() + ": " + exchange.message;
     return true;

@@ -1,4 +1,5 @@
-// Keys in JSON: as text when they are UTF-8, else as "key_base64".
+// Bytes in JSON: keys as text when they are UTF-8, else as "key_base64"; what others say of
+// themselves as text in any case.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,12 @@ inline nlohmann::ordered_json key_json(const std::string& key) {
     out = {{"key_base64", base64(key)}};
   }
   return out;
+}
+
+// A document that holds what other nodes said: bytes that are no UTF-8 are replaced.
+template <typename Json>
+std::string text_of(const Json& document) {
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace kvstore::node

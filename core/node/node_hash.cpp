@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "kv/command_codec.hpp"
+#include "node/json_bytes.hpp"
 #include "node/json_fields.hpp"
 #include "node/node.hpp"
 #include "wire/frame.hpp"
@@ -16,15 +17,6 @@ namespace kvstore::node {
 
 using nlohmann::json;
 using nlohmann::ordered_json;
-
-namespace {
-
-// A message from another node may hold bytes that are no UTF-8.
-std::string text_of(const ordered_json& document) {
-  return document.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-}
-
-}  // namespace
 
 // Answers of the members so far; the last one ends the call.
 struct Node::HashComparison {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "node/json_bytes.hpp"
 #include "node/node.hpp"
 
 namespace kvstore::node {
@@ -28,6 +29,19 @@ const char* state_name(raft::PeerStatus::State state) {
 
 std::string id_text(raft::NodeId id) {
   return fmt::format("{:016x}", id.value);
+}
+
+// "role=id/version" of a hello, as objects.
+ordered_json plugins_json(const std::vector<std::string>& plugins) {
+  ordered_json out = ordered_json::array();
+  for (const std::string& plugin : plugins) {
+    const size_t equal = plugin.find('='), slash = plugin.rfind('/');
+    if (equal == std::string::npos || slash == std::string::npos || slash < equal) continue;
+    out.push_back({{"role", plugin.substr(0, equal)},
+                   {"id", plugin.substr(equal + 1, slash - equal - 1)},
+                   {"version", plugin.substr(slash + 1)}});
+  }
+  return out;
 }
 
 void add_check(ordered_json* checks, const char* name, bool ok, const std::string& message) {
@@ -84,7 +98,7 @@ void Node::control_health(ControlPtr control) {
   out["node_id"] = identity_.name;
   out["role"] = role_name(raft_->role());
   out["checks"] = std::move(checks);
-  control->finish(ok ? Code::kOk : Code::kUnreachable, reasons, out.dump());
+  control->finish(ok ? Code::kOk : Code::kUnreachable, reasons, text_of(out));
 }
 
 // What only the leader knows of the members, by name.
@@ -109,7 +123,7 @@ std::string Node::progress_json() const {
                        {"state", "replicate"},
                        {"space_low", space_low_}};
   }
-  return out.dump();
+  return text_of(out);
 }
 
 void Node::control_status(ControlPtr control) {
@@ -180,6 +194,12 @@ std::string Node::status_json(const std::string* leader_progress) const {
     entry["role"] = raft_->configuration().is_voter(m.id) ? "voter" : "learner";
     entry["is_leader"] = m.id == leader;
     if (auto it = progress.find(m.name); it != progress.end()) entry.update(*it);
+    const PeerInfo* peer = peers_.find(m.id);
+    if (m.id == identity_.id) {
+      entry["plugins"] = plugins_json(identity_.plugins);
+    } else if (peer != nullptr && peer->hello.node == m.id.value) {
+      entry["plugins"] = plugins_json(peer->hello.plugins);
+    }
     members.push_back(std::move(entry));
   }
   for (const Admission& a : membership_.admissions()) {
@@ -188,7 +208,7 @@ std::string Node::status_json(const std::string* leader_progress) const {
   }
   out["members"] = std::move(members);
   out["source"] = leader_progress != nullptr ? "leader" : "local";
-  return out.dump();
+  return text_of(out);
 }
 
 }  // namespace kvstore::node

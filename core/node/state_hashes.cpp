@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "node/json_bytes.hpp"
+
 namespace kvstore::node {
 
 StateHashes::~StateHashes() {
@@ -19,7 +21,7 @@ bool StateHashes::answer(uint64_t index, ControlPtr* control) const {
                                {"revision", hash.revision},
                                {"pairs", hash.pairs},
                                {"hash", fmt::format("{:016x}", hash.hash)}};
-    std::exchange(*control, nullptr)->finish(Code::kOk, {}, out.dump());
+    std::exchange(*control, nullptr)->finish(Code::kOk, {}, text_of(out));
     return true;
   }
   if (kept_.empty() || kept_.back().index < index) return false;

@@ -162,6 +162,7 @@ Response error_response(const ApiError& error) {
     response.set_header("Retry-After", std::to_string(error.retry_after_s));
   }
   response.close = error.close;
+  response.error_code = error.code;
   response.body = "{\"error\":";
   append_error(error, &response.body);
   response.body.append("}\n");

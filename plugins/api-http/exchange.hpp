@@ -93,9 +93,10 @@ struct Response {
   // The stream gives the whole answer, status and all, by StreamPiece::answer: nothing else here
   // counts.
   bool deferred = false;
-  uint64_t revision = 0;  // X-Kvstore-Revision; 0: not known
-  uint64_t term = 0;      // X-Kvstore-Term; 0: not known
-  bool close = false;     // end the connection after this answer
+  uint64_t revision = 0;   // X-Kvstore-Revision; 0: not known
+  uint64_t term = 0;       // X-Kvstore-Term; 0: not known
+  bool close = false;      // end the connection after this answer
+  std::string error_code;  // for the metrics; empty: no error
 
   void set_header(std::string_view name, std::string_view value) {
     headers.append(name).append(": ").append(value).append("\r\n");

@@ -6,6 +6,8 @@
 #include <functional>
 #include <utility>
 
+#include "load.hpp"
+
 namespace kvstore::http {
 
 // So many places at a time, taken and given back without a lock.
@@ -17,7 +19,8 @@ namespace kvstore::http {
 // Concurrency: [any-thread]; want() and enter_wanted(): one thread at a time.
 class Places {
  public:
-  explicit Places(uint64_t limit) : limit_(limit) {}
+  // `shown` shows what is taken; null: nobody does.
+  explicit Places(uint64_t limit, Load* shown = nullptr) : limit_(limit), shown_(shown) {}
 
   uint64_t limit() const { return limit_; }
   uint64_t used() const { return used_.load(std::memory_order_relaxed); }
@@ -29,6 +32,7 @@ class Places {
   bool enter() { return take(wanted_.load()); }
   void leave() {
     used_.fetch_sub(1);
+    if (shown_ != nullptr) shown_->leave();
     if (wanted_.load() != 0) on_free_();
   }
 
@@ -43,10 +47,12 @@ class Places {
     do {
       if (used + kept >= limit_) return false;
     } while (!used_.compare_exchange_weak(used, used + 1));
+    if (shown_ != nullptr) shown_->enter();
     return true;
   }
 
   const uint64_t limit_;
+  Load* const shown_;
   std::atomic<uint64_t> used_{0};
   std::atomic<uint64_t> wanted_{0};
   std::function<void()> on_free_;

@@ -2,20 +2,15 @@
 
 #include <algorithm>
 
+#include "load.hpp"
+
 namespace kvstore::http {
 namespace {
 
 constexpr std::string_view kNoRoute = "none";
-
-// A label value: the instance's name comes from the config.
-std::string label(std::string_view value) {
-  std::string out;
-  for (const char c : value) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    out.append(c == '\n' ? "\\n" : std::string_view(&c, 1));
-  }
-  return out;
-}
+// Codes come from this plugin and from the engine: few, but nobody promised how many.
+constexpr size_t kErrorCodesMax = 100;
+constexpr const char* kOtherErrors = "other";
 
 }  // namespace
 
@@ -23,7 +18,8 @@ RequestMetrics::RequestMetrics(const sdk::Host& host, const Router& router,
                                std::string_view instance_name, uint64_t parked_max)
     : metrics_(host.metrics()) {
   if (metrics_ == nullptr) return;
-  const std::string instance = label(instance_name);
+  const std::string instance = label_value(instance_name);
+  instance_ = instance;
   make_parked_series(instance, parked_max);
   make_series(kNoRoute, instance, &by_name_[kNoRoute]);
   by_route_[nullptr] = &by_name_[kNoRoute];
@@ -83,8 +79,25 @@ void RequestMetrics::unparked() {
   if (metrics_ != nullptr) metrics_->add(metrics_->ctx, parked_now_, -1);
 }
 
-void RequestMetrics::count(const Route* route, int http_status, uint64_t elapsed_ns) {
+void RequestMetrics::count_error(const std::string& code) {
+  std::lock_guard lock(mutex_);
+  auto found = errors_.find(code);
+  if (found == errors_.end()) {
+    const std::string name = errors_.size() < kErrorCodesMax ? code : kOtherErrors;
+    found = errors_.try_emplace(name, 0).first;
+    if (found->second == 0) {
+      const std::string labels = "api=\"" + instance_ + "\",error=\"" + label_value(name) + "\"";
+      metrics_->series(metrics_->ctx, KVS_METRIC_COUNTER, "kvstore_http_errors_total",
+                       "Errors answered.", labels.c_str(), &found->second);
+    }
+  }
+  metrics_->add(metrics_->ctx, found->second, 1);
+}
+
+void RequestMetrics::count(const Route* route, int http_status, const std::string& error_code,
+                           uint64_t elapsed_ns) {
   if (metrics_ == nullptr) return;
+  if (!error_code.empty()) count_error(error_code);
   const auto found = by_route_.find(route);
   if (found == by_route_.end()) return;
   Series& series = *found->second;

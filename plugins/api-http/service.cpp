@@ -23,6 +23,12 @@ struct Limit {
   const char* option = "";
 };
 
+Load requests_of(const sdk::Host& host, std::string_view instance_name, const char* name,
+                 uint64_t limit) {
+  return Load(host, "kvstore_http_requests_open", "Requests under way.", instance_name,
+              std::string(",class=\"") + name + "\"", limit);
+}
+
 }  // namespace
 
 // Stands in for a client: the answer is the name.
@@ -38,9 +44,16 @@ Service::Service(std::shared_ptr<Engine> engine, const Config& config,
     : context_{std::move(engine), config},
       router_(all_routes()),
       metrics_(context_.host(), router_, instance_name, config.max_parked_requests),
-      data_requests_(config.max_data_requests),
-      waiting_requests_(config.max_waiting_requests),
-      watches_(config.max_watches) {}
+      connections_(context_.host(), "kvstore_http_connections",
+                   "Connections open, without those that carry a watch or wait.", instance_name, "",
+                   config.max_connections),
+      data_load_(requests_of(context_.host(), instance_name, "data", config.max_data_requests)),
+      waiting_load_(requests_of(context_.host(), instance_name, "administration",
+                                config.max_waiting_requests)),
+      watch_load_(requests_of(context_.host(), instance_name, "watch", config.max_watches)),
+      data_requests_(config.max_data_requests, &data_load_),
+      waiting_requests_(config.max_waiting_requests, &waiting_load_),
+      watches_(config.max_watches, &watch_load_) {}
 
 Service::Admission Service::admit(Request* request) {
   Admission admission;
@@ -134,8 +147,8 @@ void Service::handle(const Admission& admission, const Request& request,
   guarded(host(), *exchange, [&] { admission.route->handler(context_, request, exchange); });
 }
 
-void Service::count(const Admission& admission, int http_status) {
-  metrics_.count(admission.route, http_status, host().now_ns() - admission.started_ns);
+void Service::count(const Admission& admission, int http_status, const std::string& error_code) {
+  metrics_.count(admission.route, http_status, error_code, host().now_ns() - admission.started_ns);
 }
 
 void Service::learn_node_name() {

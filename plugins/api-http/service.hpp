@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "context.hpp"
+#include "load.hpp"
 #include "places.hpp"
 #include "request_metrics.hpp"
 #include "router.hpp"
@@ -64,7 +65,8 @@ class Service {
   Admission admit(Request* request);
   // Never throws; the exchange is answered, now or later.
   void handle(const Admission& admission, const Request& request, const ExchangePtr& exchange);
-  void count(const Admission& admission, int http_status);
+  // error_code: the answer's; empty when it is no error.
+  void count(const Admission& admission, int http_status, const std::string& error_code);
 
   // The request waits without a thread from now on: others get its place among the data requests.
   // body_bytes: what its handler may hold.
@@ -90,6 +92,9 @@ class Service {
   uint64_t newest_term(uint64_t term) { return newest(&newest_term_, term); }
   uint64_t newest_revision(uint64_t revision) { return newest(&newest_revision_, revision); }
 
+  // For the front, which counts them.
+  Load* connections() { return &connections_; }
+
   const Config& config() const { return context_.config; }
   const sdk::Host& host() const { return context_.host(); }
 
@@ -106,6 +111,7 @@ class Service {
   Context context_;
   const Router router_;
   RequestMetrics metrics_;
+  Load connections_, data_load_, waiting_load_, watch_load_;
   Places data_requests_, waiting_requests_, watches_;
   std::atomic<uint64_t> parked_requests_{0}, parked_bytes_{0};  // the bounded ones
   std::atomic<uint64_t> newest_term_{0}, newest_revision_{0};

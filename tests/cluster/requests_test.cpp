@@ -133,7 +133,8 @@ TEST_CASE("an-unknown-outcome-is-settled-by-a-retry") {
 
 namespace {
 
-// Counts up one key, each step a compare-and-set under an id of its own, sent until it is known.
+// Counts up one key, each step a compare-and-set under an id of its own, sent until it is known:
+// half of the clients put under a condition, the others run transactions.
 class Counters {
  public:
   Counters(const Cluster& cluster, size_t clients) {
@@ -162,19 +163,41 @@ class Counters {
       condition.mod_revision = now->item.mod_revision;
       const std::string id = std::to_string(number) + "-" + std::to_string(attempt);
       for (bool maybe = false;;) {
-        const auto put = client.put("counter", next, condition, {}, id);
-        if (put) {
+        const auto set = number % 2 == 0 ? put(client, next, condition, id)
+                                         : transact(client, next, condition, id);
+        if (set) {
           ++steps_;
-          replays_ += put->info.replayed ? 1 : 0;
+          replays_ += set->replayed ? 1 : 0;
           break;
         }
         // What may have happened is asked for again, until the cluster says that it did not.
-        const bool unknown = put.error().kind == client::ErrorKind::kUnknownOutcome;
+        const bool unknown = set.error().kind == client::ErrorKind::kUnknownOutcome;
         if (unknown) ++unknowns_;
         maybe = maybe || unknown;
-        if (!maybe || put.error().kind == client::ErrorKind::kConditionFailed) break;
+        if (!maybe || set.error().kind == client::ErrorKind::kConditionFailed) break;
       }
     }
+  }
+
+  static client::Result<client::AnswerInfo> put(client::Client& client, const std::string& next,
+                                                const client::Condition& condition,
+                                                const std::string& id) {
+    const auto put = client.put("counter", next, condition, {}, id);
+    if (!put) return put.error();
+    return put->info;
+  }
+
+  static client::Result<client::AnswerInfo> transact(client::Client& client,
+                                                     const std::string& next,
+                                                     const client::Condition& condition,
+                                                     const std::string& id) {
+    client::Txn txn;
+    txn.compares = {client::Compare::mod_revision("counter", *condition.mod_revision)};
+    txn.then_ops = {client::Operation::put("counter", next)};
+    const auto done = client.txn(txn, id);
+    if (!done) return done.error();
+    if (done->succeeded) return done->info;
+    return client::Error{client::ErrorKind::kConditionFailed, "precondition_failed", "no"};
   }
 
   std::atomic<bool> stopping_ = false;

@@ -1,9 +1,6 @@
 // Goal: transactions, batches and deleted ranges do on real clusters what the API says, through any
-// node, and a counter kept by compare-and-swap is exact through failovers. Method: server
-// processes; whole answers are compared; concurrent clients resolve every unknown outcome by
-// reading.
-#include <thread>
-
+// node.
+// Method: server processes; whole answers are compared.
 #include <doctest/doctest.h>
 
 #include "support/cluster.hpp"
@@ -84,57 +81,6 @@ const Golden kGolden[] = {
      R"({"deleted":1,"more":false,"transactions":1,"revision":5})"},
 };
 
-// One client that increments the counter: the value is the number, and every increment leaves the
-// token of its attempt, so that an outcome that got lost can be read.
-class Incrementer {
- public:
-  Incrementer(const Cluster& cluster, int number)
-      : number_(number), client_(cluster.client(std::chrono::seconds(3))) {}
-
-  // Returns when one increment is known to have been done.
-  void increment() {
-    const std::string token =
-        "token/" + std::to_string(number_) + "/" + std::to_string(increments_++);
-    while (true) {
-      const auto seen = look(token);
-      if (!seen) continue;
-      if (seen->done) return;
-      client::Txn txn;
-      txn.compares = {client::Compare::mod_revision("counter", seen->mod_revision)};
-      txn.then_ops = {client::Operation::put("counter", std::to_string(seen->count + 1)),
-                      client::Operation::put(token, "1")};
-      // Whatever becomes of a lost attempt later: either the counter is still at the revision it
-      // names, then this attempt is the same one again, or it can never succeed any more.
-      const auto result = client_.txn(txn);
-      if (result && result->succeeded) return;
-    }
-  }
-
- private:
-  struct Seen {
-    uint64_t count = 0, mod_revision = 0;
-    bool done = false;
-  };
-
-  std::optional<Seen> look(const std::string& token) {
-    client::Txn txn;
-    txn.then_ops = {client::Operation::get("counter"), client::Operation::get(token)};
-    const auto result = client_.txn(txn);
-    if (!result || result->results.size() != 2) return std::nullopt;
-    Seen seen;
-    for (const auto& item : result->results[0].items) {
-      seen.count = std::stoull(item.value);
-      seen.mod_revision = item.mod_revision;
-    }
-    seen.done = !result->results[1].items.empty();
-    return seen;
-  }
-
-  const int number_;
-  int increments_ = 0;
-  client::Client client_;
-};
-
 }  // namespace
 
 TEST_CASE("transactions-through-a-follower") {
@@ -198,36 +144,6 @@ TEST_CASE("a-range-of-more-than-one-transaction") {
   CHECK(contains(answer.body, "bytes"));
   answer = cluster[0].http("DELETE", "/api/v1/kv?all=true");
   CHECK(contains(answer.body, R"("deleted":66,"more":false)"));
-}
-
-TEST_CASE("a-counter-of-32-clients-is-exact-through-failovers") {
-  Cluster cluster("cas-counter");
-  cluster.boot(3);
-  constexpr int kClients = 32, kIncrements = 16;
-  std::atomic<int> done = 0;
-  std::vector<std::thread> threads;
-  for (int i = 0; i < kClients; ++i) {
-    threads.emplace_back([&, i] {
-      Incrementer incrementer(cluster, i);
-      for (int n = 0; n < kIncrements; ++n) {
-        incrementer.increment();
-        ++done;
-      }
-    });
-  }
-  constexpr int kTotal = kClients * kIncrements;
-  for (const int at : {kTotal / 4, kTotal / 2}) {
-    cluster.wait_until("increments", [&] { return done >= at; });
-    Node& leader = cluster.leader();
-    leader.kill();
-    CHECK(done < kTotal);
-    cluster.wait_for_leader();
-    leader.start();
-    cluster.wait_healthy(leader);
-  }
-  for (auto& thread : threads) thread.join();
-  CHECK(cluster.get(cluster[0], "counter") == std::to_string(kTotal));
-  CHECK(cluster.read_all(cluster[1], "token/").size() == kTotal);
 }
 
 }  // namespace kvstore::test

@@ -190,7 +190,7 @@ void run_http_connection(Bytes input) {
   {
     auto engine = std::make_shared<http::Engine>(fake.table(), sdk::Host(quiet_host()));
     http::Service service(engine, config, "fuzz");
-    http::ConnectionSet set(8);
+    http::ConnectionSet set(8, service.connections());
     http::Streams streams(&service, &set, nullptr);  // sends what it has when it stops
     const auto [server, client] = pairs.make();
     send_all(client, input);

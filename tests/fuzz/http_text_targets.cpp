@@ -12,6 +12,7 @@
 #include "target.hpp"
 #include "text/base64.hpp"
 #include "text/etag.hpp"
+#include "text/idempotency_key.hpp"
 #include "text/json_text.hpp"
 #include "text/key_range.hpp"
 #include "text/percent.hpp"
@@ -327,12 +328,32 @@ void seed_batch_document(Seeds* out) {
               {"op": "get", "key_base64": "YQ==", "keys_only": true}]})"};
 }
 
+// What is taken is itself again when it is put into quotes.
+void run_idempotency_key(Bytes input) {
+  const auto key = http::parse_idempotency_key(input);
+  if (!key) return;
+  KVS_ASSERT(!key->empty() && key->size() <= http::kIdempotencyKeyBytesMax);
+  KVS_ASSERT(key->size() <= input.size());
+  std::string quoted = "\"";
+  for (const char c : *key) {
+    KVS_ASSERT(c >= ' ' && c < '\x7f');
+    if (c == '"' || c == '\\') quoted.push_back('\\');
+    quoted.push_back(c);
+  }
+  KVS_ASSERT(http::parse_idempotency_key(quoted + "\"") == key);
+}
+
+void seed_idempotency_key(Seeds* out) {
+  *out = {"5f0c1d8e-2b7a", R"("with space, \"quotes\" and \\")", " \t padded\t", "a,b", R"("open)"};
+}
+
 constexpr Target kTargets[] = {
     {"percent", run_percent, seed_percent},
     {"query", run_query, seed_query},
     {"base64", run_base64, seed_base64},
     {"cursor", run_cursor, seed_cursor},
     {"etag", run_etag, seed_etag},
+    {"idempotency_key", run_idempotency_key, seed_idempotency_key},
     {"scalar", run_scalar, seed_scalar},
     {"put_body", run_put_body, seed_put_body},
     {"json_text", run_json_text, seed_json_text},

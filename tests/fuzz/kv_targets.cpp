@@ -98,7 +98,9 @@ std::vector<kv::Command> sample_commands() {
           kv::LeaseGrant{7, 5000},
           put_under(7, 0),
           put_under(0, 250),
-          kv::LeaseEnd{{{7, 0}, {kv::own_lease_id(6, 0), 6}}}};
+          kv::LeaseEnd{{{7, 0}, {kv::own_lease_id(6, 0), 6}}},
+          kv::Checkpoint{},
+          kv::Compact{2, 100}};
 }
 
 void seed_command(Seeds* out) {

@@ -86,6 +86,40 @@ TEST_CASE("status of a follower carries the leader's figures") {
   CHECK(json["leader"]["node_id"] == cluster[*cluster.leader()].name());
 }
 
+TEST_CASE(
+    "status names every member's plugins, and shows what others say whatever bytes it holds") {
+  SimCluster cluster(7);
+  REQUIRE(cluster.form(3));
+  const size_t leader = *cluster.leader(), follower = *cluster.some_follower();
+  node::Node& node = cluster[follower].node();
+  wire::Hello hello;
+  hello.node = cluster[leader].node().identity().id.value;
+  hello.name = cluster[leader].name();
+  hello.api_addresses = {{"http", "\xff:1"}};
+  hello.plugins = {"state=storage-\xff/1.0/2", "nonsense", "log=storage-leveldb/1.2"};
+  node.on_hello(hello);
+  ControlCallPtr status = cluster.control(follower, "cluster.status", "{}");
+  REQUIRE(cluster.wait(status) == Code::kOk);
+  const nlohmann::json json = json_of(status);
+  CHECK(json["leader"]["api_address"] == "\xef\xbf\xbd:1");
+  const nlohmann::json& plugins = json["members"][leader]["plugins"];
+  REQUIRE(plugins.size() == 2);
+  CHECK(plugins[0]["role"] == "state");
+  CHECK(plugins[0]["id"] == "storage-\xef\xbf\xbd/1.0");
+  CHECK(plugins[0]["version"] == "2");
+  CHECK(plugins[1]["id"] == "storage-leveldb");
+  CHECK(json["members"][follower]["plugins"].is_array());
+  // A node of another cluster, and one that refuses this node.
+  hello.cluster = {1};
+  hello.name = "\xff";
+  node.on_foreign_hello(hello);
+  node.on_rejected({Code::kConflict, "because of \xff"});
+  ControlCallPtr health = cluster.control(follower, "health", "{}");
+  CHECK(cluster.wait(health) == Code::kUnreachable);
+  CHECK(json_of(health)["checks"]["cluster"]["message"].get<std::string>().find("'\xef\xbf\xbd'") !=
+        std::string::npos);
+}
+
 TEST_CASE("the cluster goes on after the leader crashed, and the leader comes back") {
   for (SimNode::Crash how : {SimNode::Crash::kProcess, SimNode::Crash::kPower}) {
     SimCluster cluster(6);

@@ -4,9 +4,11 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <utility>
 
 #include <pthread.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 namespace kvstore::node::runtime {
@@ -19,18 +21,37 @@ Result<uint64_t> free_bytes_of(const std::string& path) {
   return uint64_t{info.f_bavail} * info.f_frsize;
 }
 
+uint64_t used_bytes_of(const std::string& path) {
+  namespace fs = std::filesystem;
+  uint64_t bytes = 0;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(path, error), end; !error && it != end;
+       it.increment(error)) {
+    struct stat info {};
+    if (::lstat(it->path().c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
+      bytes += static_cast<uint64_t>(info.st_size);
+    }
+  }
+  return bytes;
+}
+
 void DiskMonitor::start(std::vector<std::string> paths,
-                        std::function<void(uint64_t free_bytes)> report) {
+                        std::function<void(const DiskUse&)> report) {
   thread_ = std::thread([this, paths = std::move(paths), report = std::move(report)] {
     pthread_setname_np(pthread_self(), "kvs-disk");
     std::unique_lock lock(mutex_);
-    while (!stopping_) {
+    DiskUse use;
+    use.used_bytes.resize(paths.size());
+    for (uint64_t round = 0; !stopping_; ++round) {
       lock.unlock();
-      uint64_t free = UINT64_MAX;
-      for (const std::string& path : paths) {
-        if (Result<uint64_t> here = free_bytes_of(path)) free = std::min(free, *here);
+      use.free_bytes = UINT64_MAX;
+      for (size_t i = 0; i < paths.size(); ++i) {
+        if (Result<uint64_t> here = free_bytes_of(paths[i])) {
+          use.free_bytes = std::min(use.free_bytes, *here);
+        }
+        if (round % kRoundsPerWalk == 0) use.used_bytes[i] = used_bytes_of(paths[i]);
       }
-      if (free != UINT64_MAX) report(free);
+      if (use.free_bytes != UINT64_MAX) report(use);
       lock.lock();
       wake_.wait_for(lock, std::chrono::milliseconds(kIntervalMs), [this] { return stopping_; });
     }

@@ -37,6 +37,7 @@ constexpr Series kGauges[] = {
     {"kvstore_engine_readers_open", "Readers open at the moment."},
     {"kvstore_engine_uploads_open", "Large values being received."},
     {"kvstore_engine_watches_open", "Watches open at the moment."},
+    {"kvstore_engine_watches_limit", "Watches open at a time; beyond it 429."},
     {"kvstore_engine_proposals_limit", "Writes accepted at a time; beyond it 429."},
     {"kvstore_engine_proposal_bytes_limit", "Bytes of writes accepted at a time; beyond it 429."},
     {"kvstore_engine_reads_waiting_limit", "Reads and calls waiting at a time; beyond it 429."},
@@ -51,6 +52,8 @@ constexpr Series kGauges[] = {
     {"kvstore_ttl_keys", "Keys with a TTL of their own."},
     {"kvstore_leases_limit", "Leases and keys with a TTL, together, at most; beyond it 429."},
     {"kvstore_disk_free_bytes", "Free space on the disk of the data directory."},
+    {"kvstore_storage_bytes", "What the files of the log and of the state take.", "part=\"log\""},
+    {"kvstore_storage_bytes", "What the files of the log and of the state take.", "part=\"state\""},
 };
 constexpr Series kCounters[] = {
     {"kvstore_engine_proposals_total", "Writes submitted to this node."},
@@ -99,6 +102,12 @@ void NodeMetrics::raise(Counter counter, uint64_t total) {
   if (total == totals_[counter]) return;
   metrics_->add(metrics_->ctx, counters_[counter], static_cast<double>(total - totals_[counter]));
   totals_[counter] = total;
+}
+
+void NodeMetrics::set_storage(uint64_t log_bytes, uint64_t state_bytes) {
+  if (metrics_ == nullptr) return;
+  set(kLogStorage, log_bytes);
+  set(kStateStorage, state_bytes);
 }
 
 void NodeMetrics::update_peers(const Node& node) {
@@ -161,6 +170,7 @@ void NodeMetrics::update(const Node& node, Engine& engine, uint64_t now_ms) {
   set(kReadsLimit, limits.reads_max);
   set(kReadersLimit, limits.readers_max);
   set(kUploadsLimit, limits.uploads_max);
+  set(kWatchesLimit, limits.watches_max);
   set(kForwardedInside, node.forwarded_requests());
   set(kForwardedLimit, node.options().forwarded_requests_max);
   set(kMembersLowOnSpace, raft.any_space_low() ? 1 : 0);

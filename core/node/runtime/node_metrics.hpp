@@ -20,6 +20,8 @@ class NodeMetrics {
 
   // Sets every series, but at most once in kIntervalMs.
   void update(const Node& node, Engine& engine, uint64_t now_ms);
+  // What the log and the state take on the disk.
+  void set_storage(uint64_t log_bytes, uint64_t state_bytes);
 
  private:
   static constexpr uint64_t kIntervalMs = 250;
@@ -44,6 +46,7 @@ class NodeMetrics {
     kReadersOpen,
     kUploadsOpen,
     kWatchesOpen,
+    kWatchesLimit,
     kProposalsLimit,
     kProposalBytesLimit,
     kReadsLimit,
@@ -57,6 +60,8 @@ class NodeMetrics {
     kTtlKeys,
     kLeasesLimit,
     kDiskFree,
+    kLogStorage,
+    kStateStorage,
     kGaugeCount
   };
   enum Counter : size_t {

@@ -417,8 +417,11 @@ void Server::Impl::start_threads() {
                       [this](const kvs_stream_info& info) { return snapshots->accept(info); });
   raft_thread.start(node.get(), [this] { metrics->update(*node, *engine, clock.now_ms()); });
   disk_monitor.start({options.data_dir + "/log", options.data_dir + "/state"},
-                     [this](uint64_t free_bytes) {
-                       raft_thread.post([this, free_bytes] { node->on_disk_space(free_bytes); });
+                     [this](const DiskUse& use) {
+                       raft_thread.post([this, use] {
+                         metrics->set_storage(use.used_bytes[0], use.used_bytes[1]);
+                         node->on_disk_space(use.free_bytes);
+                       });
                      });
   threads_running = true;
 }

@@ -222,7 +222,7 @@ void Connection::refuse(const ApiError& error) {
   AnswerContext context;
   context.keep_alive = false;
   send(response, &context, kUnlimitedSendMs);
-  service_->count(none, error.http_status);
+  service_->count(none, error.http_status, error.code);
   linger_ = true;
 }
 
@@ -301,7 +301,7 @@ bool Connection::answer(Response response) {
   const bool sent =
       send(response, &context, unlimited ? kUnlimitedSendMs : service_->config().send_timeout_ms);
   response.source.reset();
-  service_->count(admission, response.status);
+  service_->count(admission, response.status, response.error_code);
   if (body.at_end()) return sent;
   if (sent && !may_leave_thread() && body.skip_rest()) return true;
   linger_ = true;
@@ -351,12 +351,12 @@ std::string Connection::take_answer(AnswerContext* context) {
   }
   if (response.close) context->keep_alive = false;
   describe(response, context);
-  service_->count(underway_->admission, response.status);
+  service_->count(underway_->admission, response.status, response.error_code);
   return answer_text(response, *context);
 }
 
 void Connection::count_gone() {
-  service_->count(underway_->admission, kClientGoneStatus);
+  service_->count(underway_->admission, kClientGoneStatus, "client_gone");
 }
 
 bool Connection::unpark() {

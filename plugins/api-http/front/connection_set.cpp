@@ -8,6 +8,7 @@ void ConnectionSet::enter(int fd, const std::string& address) {
   std::lock_guard lock(mutex_);
   open_[fd] = {address};
   ++by_address_[address];
+  shown_->set(open_.size() - apart_);
 }
 
 void ConnectionSet::leave(int fd) {
@@ -18,6 +19,7 @@ void ConnectionSet::leave(int fd) {
   if (--count->second == 0) by_address_.erase(count);
   if (connection->second.apart) --apart_;
   open_.erase(connection);
+  shown_->set(open_.size() - apart_);
 }
 
 void ConnectionSet::set_apart(int fd, bool apart) {
@@ -26,6 +28,7 @@ void ConnectionSet::set_apart(int fd, bool apart) {
   if (connection == open_.end() || connection->second.apart == apart) return;
   connection->second.apart = apart;
   apart_ += apart ? 1 : size_t{0} - 1;
+  shown_->set(open_.size() - apart_);
 }
 
 size_t ConnectionSet::open() const {

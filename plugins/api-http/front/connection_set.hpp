@@ -11,6 +11,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "load.hpp"
+
 namespace kvstore::http {
 
 class Connection;
@@ -24,7 +26,7 @@ class ConnectionSet {
   // How long an idle connection keeps its thread before it looks whether threads are scarce.
   static constexpr uint64_t kIdleSliceMs = 500;
 
-  explicit ConnectionSet(uint64_t threads) : threads_(threads) {}
+  ConnectionSet(uint64_t threads, Load* shown) : threads_(threads), shown_(shown) {}
 
   void enter(int fd, const std::string& address);
   void leave(int fd);
@@ -67,6 +69,7 @@ class ConnectionSet {
   bool stopping_ = false;
   std::atomic<uint64_t> busy_{0};
   const uint64_t threads_;
+  Load* const shown_;  // open(), for the metrics
 };
 
 }  // namespace kvstore::http

@@ -77,7 +77,7 @@ class Server::Factory final : public Poco::Net::TCPServerConnectionFactory {
 };
 
 Server::Server(Service* service, const ListenAddress& address)
-    : connections_(service->config().threads),
+    : connections_(service->config().threads, service->connections()),
       pool_("api-http", kThreadsAtStart, static_cast<int>(service->config().threads),
             kThreadIdleSeconds),
       listener_(listen_on(address)),

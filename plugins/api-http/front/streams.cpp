@@ -208,7 +208,7 @@ void Streams::open(Guest guest) {
   entry.moved_ns = service_->host().now_ns();
   if (!entry.deferred) {
     entry.out = stream_head(guest.response, entry.context);
-    service_->count(entry.admission, guest.response.status);
+    service_->count(entry.admission, guest.response.status, guest.response.error_code);
   }
   entry.stream = std::move(guest.response.stream);
   entries_.emplace(id, std::move(owned));
@@ -339,7 +339,7 @@ void Streams::take_piece(Entry* entry) {
     entry->context.term = service_->newest_term(answer.term);
     entry->out = answer_text(answer, entry->context);
     entry->ended = true;
-    service_->count(entry->admission, answer.status);
+    service_->count(entry->admission, answer.status, answer.error_code);
     return;
   }
   append_stream_piece(piece.text, entry->context, &entry->out);

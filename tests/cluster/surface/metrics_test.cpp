@@ -44,6 +44,7 @@ TEST_CASE("metrics-are-documented") {
   Cluster cluster("metrics");
   cluster.boot(3);
   for (int i = 0; i < 20; ++i) cluster.put("k" + std::to_string(i), "v");
+  (void)cluster[0].http("GET", "/api/v1/kv/nothing");
   std::set<std::string> exported;
   for (size_t i = 0; i < cluster.size(); ++i) {
     const std::string text = cluster[i].http("GET", "/metrics").body;
@@ -52,6 +53,14 @@ TEST_CASE("metrics-are-documented") {
   }
   CHECK(only_in(exported, documented()) == "");
   CHECK(only_in(documented(), exported) == "");
+  const std::string asked = cluster[0].http("GET", "/metrics").body;
+  CHECK(contains(asked, R"(kvstore_http_errors_total{api="api-http",error="not_found"} 1)"));
+  CHECK(contains(asked, R"(kvstore_http_requests_open{api="api-http",class="data"} 0)"));
+  CHECK(contains(asked, R"(kvstore_http_connections{api="api-http"} )"));
+  cluster.wait_until("the size of the log", [&] {
+    const std::regex size(R"(kvstore_storage_bytes\{part="log"\} [1-9])");
+    return std::regex_search(cluster[0].http("GET", "/metrics").body, size);
+  });
   // What the leader knows of its peers, by their names.
   const std::string text = cluster.leader().http("GET", "/metrics").body;
   CHECK(contains(text, R"(node_id="node)"));

@@ -210,7 +210,7 @@ TEST_CASE("the table has a row per operation and one for all") {
         "get        1      0.5     1.000    1.000   1.000   1.000    1.000    1.000\n"
         "all        101    50.5    51.210   51.216  92.209  101.384  102.400  102.400\n"
         "\n"
-        "2.000 s measured, 1 gets of keys that are not there, 4 errors (3.810 %)\n"
+        "2.000 s measured, latencies in ms, 1 gets of keys that are not there, 4 errors (3.810 %)\n"
         "  http_429: 3\n"
         "  timeout: 1\n");
 }

@@ -34,9 +34,12 @@ const char* const kStatus = R"({
   "leader":{"node_id":"n1"},"term":3,"commit_index":10,"applied_index":9,"first_index":1,
   "last_index":11,"revision":4,"source":"leader","members":[
    {"node_id":"n1","address":"h:1","role":"voter","is_leader":true,"match_index":11,"lag":0,
-    "healthy":true,"state":"replicate"},
+    "healthy":true,"state":"replicate","plugins":[
+     {"role":"log","id":"kvstore.storage-leveldb","version":"1"},
+     {"role":"state","id":"kvstore.storage-leveldb","version":"1"}]},
    {"node_id":"n2","address":"h:2","role":"voter","is_leader":false,"match_index":9,"lag":2,
-    "healthy":false,"state":"probe"},
+    "healthy":false,"state":"probe","plugins":[{"role":"log","id":"own","version":"1"},
+     {"role":"state","id":"storage-sqlite","version":"1"}]},
    {"node_id":"n3","address":"h:3","role":"pending"}]})";
 
 TEST_CASE("put") {
@@ -230,7 +233,7 @@ TEST_CASE("delete") {
   CHECK(run_with(done, {"delete", "k", "--format", "json"}).document()["deleted"] == 1);
   const auto absent = run_with(json_reply(200, R"({"deleted":0})"), {"delete", "k"});
   CHECK(absent.code == 1);
-  CHECK(absent.err == "kvstore-client: delete k: no such key\n");
+  CHECK(absent.err == "kvstore-client: delete k: the key does not exist\n");
 }
 
 TEST_CASE("cluster-status and member list") {
@@ -244,10 +247,10 @@ TEST_CASE("cluster-status and member list") {
         "log      1..11, committed 10, applied 9\n"
         "revision 4\n"
         "\n"
-        "NAME  ROLE     ADDRESS  STATE  MATCH  LAG  HEALTH\n"
-        "n1    leader   h:1      -      11     0    ok\n"
-        "n2    voter    h:2      probe  9      2    down\n"
-        "n3    pending  h:3      -      -      -    -\n");
+        "NAME  ROLE     ADDRESS  ENGINE      STATE  MATCH  LAG  HEALTH\n"
+        "n1    leader   h:1      leveldb     -      11     0    ok\n"
+        "n2    voter    h:2      own+sqlite  probe  9      2    down\n"
+        "n3    pending  h:3      -           -      -      -    -\n");
   const auto json = run_with(json_reply(200, kStatus), {"cluster-status", "--format=json"});
   CHECK(json.document() == nlohmann::json::parse(kStatus));
   const auto members = run_with(json_reply(200, kStatus), {"member", "list", "--format=json"});

@@ -99,6 +99,8 @@ TEST_CASE("every command parses") {
   CHECK(Parse({"delete", "--prefix", "p/"}).options.prefix == "p/");
   CHECK(Parse({"delete", "--prefix", "p/"}).options.title() == "delete p/");
   CHECK(Parse({"delete", "--all"}).options.all);
+  CHECK(Parse({"get", "k", "--revision", "7"}).options.read.revision == 7);
+  CHECK(Parse({"list", "--revision", "7"}).options.list.read.revision == 7);
   CHECK(Parse({"compact"}).options.revision == 0);
   CHECK(Parse({"compact", "--revision", "7"}).options.revision == 7);
   CHECK(Parse({"bench", "--batch", "100"}).options.bench.batch == 100);

@@ -75,6 +75,22 @@ TEST_CASE("not on a terminal there is nothing") {
   CHECK(screen.err.str().empty());
 }
 
+TEST_CASE("work that prints as it goes shows progress only while its output goes elsewhere") {
+  Screen screen;
+  Io io{screen.in, screen.out, screen.err, false, true};
+  for (const bool terminal : {false, true}) {
+    io.out_is_terminal = terminal;
+    Io quiet = printing(io);
+    Progress progress(quiet, "list", screen.clock());
+    progress.set_total(0, "keys");
+    screen.now += 300;
+    progress.update(7);
+    CHECK(screen.err.str() == (terminal ? "" : "\r\x1b[Klist 7 keys"));
+    progress.finish();
+    screen.err.str("");
+  }
+}
+
 TEST_CASE("sizes") {
   CHECK(format_bytes(0) == "0 bytes");
   CHECK(format_bytes(1023) == "1023 bytes");

@@ -202,13 +202,13 @@ TEST_CASE("a stream asks for lines, and a sink can end it") {
   options.prefix = "p";
   options.limit = 0;
   options.reverse = true;
-  options.revision = 4;
+  options.read.revision = 4;
   const auto result = client.stream(options, [](const Item&) { return false; });
   REQUIRE_FALSE(result);
   CHECK(result.error().kind == ErrorKind::kCancelled);
   const SeenRequest request = only_request(server);
   CHECK(request.headers.at("accept") == "application/x-ndjson");
-  CHECK(request.query == "prefix=p&reverse=true&revision=4");
+  CHECK(request.query == "revision=4&prefix=p&reverse=true");
 }
 
 TEST_CASE("keys are percent-encoded whole, so that no path rule changes them") {

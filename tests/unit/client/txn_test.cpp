@@ -1,5 +1,7 @@
 // Goal: the calls on many keys send the documents that the API expects and read its answers.
 // Method: a scripted server records the requests and gives the answers of the README.
+#include <atomic>
+
 #include <kvstore/client/client.hpp>
 
 #include <doctest/doctest.h>
@@ -19,8 +21,8 @@ using test::SeenRequest;
 
 Client connect(const ScriptedServer& server, bool request_ids = true) {
   ClientOptions options;
-  options.request_ids = request_ids;
   options.servers = {server.url()};
+  options.request_ids = request_ids;
   options.timeout = std::chrono::milliseconds(500);
   auto client = Client::create(options);
   REQUIRE(client);
@@ -81,8 +83,39 @@ TEST_CASE("a transaction as a document, and its answer as results") {
       "else": []})"));
 }
 
-TEST_CASE("without ids a transaction that writes is never repeated when its answer is lost") {
-  int calls = 0;
+TEST_CASE("a transaction that writes is repeated under one id when its answer is lost") {
+  std::atomic<int> calls = 0;
+  ScriptedServer server([&](const SeenRequest&) {
+    if (++calls < 3) return Reply{200, "", {}, Reply::Action::kDrop};
+    Reply reply = json_reply(200, R"({"succeeded":true,"revision":4,"results":[]})");
+    reply.headers["Idempotency-Replayed"] = "true";
+    return reply;
+  });
+  Client client = connect(server);
+  Txn txn;
+  txn.then_ops = {Operation::put("a", "1")};
+  const auto result = client.txn(txn);
+  REQUIRE(result);
+  CHECK(result->info.replayed);
+  const auto requests = server.requests();
+  REQUIRE(requests.size() == 3);
+  const std::string id = requests[0].headers.at("idempotency-key");
+  CHECK(id.size() == 34);
+  for (const SeenRequest& request : requests) CHECK(request.headers.at("idempotency-key") == id);
+  // One's own id, and none where nothing is written.
+  REQUIRE(client.txn(txn, "mine"));
+  txn.then_ops = {Operation::get("a")};
+  REQUIRE(client.txn(txn, "mine"));
+  CHECK(client.txn_json(R"({"then": [{"op": "put"}]})", "no\n").error().kind ==
+        ErrorKind::kInvalidArgument);
+  const auto all = server.requests();
+  REQUIRE(all.size() == 5);
+  CHECK(all[3].headers.at("idempotency-key") == "\"mine\"");
+  CHECK(all[4].headers.count("idempotency-key") == 0);
+}
+
+TEST_CASE("a transaction without an id that writes is never repeated; a read is") {
+  std::atomic<int> calls = 0;
   ScriptedServer server([&](const SeenRequest&) {
     ++calls;
     return Reply{200, "", {}, Reply::Action::kDrop};
@@ -117,6 +150,8 @@ TEST_CASE("a batch has an outcome for each operation") {
                                        Operation::del("c"), Operation::get("d")};
   operations[1].condition.absent = true;
   operations[2].condition.mod_revision = 3;
+  operations[0].lifetime.lease = 7;
+  operations[1].lifetime.ttl = std::chrono::milliseconds(1500);
   const auto result = client.batch(operations);
   REQUIRE(result);
   CHECK(result->failed == 3);
@@ -127,8 +162,8 @@ TEST_CASE("a batch has an outcome for each operation") {
   CHECK(result->results[2].error->kind == ErrorKind::kUnknownOutcome);
   CHECK(result->results[3].error->kind == ErrorKind::kNotFound);
   CHECK(json::parse(server.requests()[0].body) == json::parse(R"({"operations": [
-      {"op": "put", "key_base64": "YQ==", "value": "MQ=="},
-      {"op": "put", "key_base64": "Yg==", "value": "MQ==", "if_absent": true},
+      {"op": "put", "key_base64": "YQ==", "value": "MQ==", "lease": 7},
+      {"op": "put", "key_base64": "Yg==", "value": "MQ==", "ttl": "1500ms", "if_absent": true},
       {"op": "delete", "key_base64": "Yw==", "if_mod_revision": 3},
       {"op": "get", "key_base64": "ZA=="}]})"));
   // An answer for another number of operations is none.
@@ -160,7 +195,7 @@ TEST_CASE("puts of transactions and batches may have a lifetime") {
 }
 
 TEST_CASE("a range is deleted in pieces, and an error says what is gone") {
-  int calls = 0;
+  std::atomic<int> calls = 0;
   ScriptedServer server([&](const SeenRequest&) {
     ++calls;
     if (calls < 3) return json_reply(200, R"({"deleted":10000,"more":true})");

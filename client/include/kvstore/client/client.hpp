@@ -85,8 +85,8 @@ class Client {
   Result<LeaseList> list_leases();
 
   // Atomic.  A compare that does not hold is no error: `succeeded` is false then, and the results
-  // are those of else_ops.
-  // request_id: as of put.
+  // are those of else_ops.  The request id is that of put(); without writes none is sent.  Of
+  // results above 4 KiB a repetition (info.replayed) may lack the values.
   Result<TxnResult> txn(const Txn& txn, std::string_view request_id = {});
   // The same with the document of POST /txn, which the server checks.
   Result<TxnResult> txn_json(std::string_view document, std::string_view request_id = {});

@@ -64,6 +64,9 @@ struct ReadOptions {
   std::optional<std::chrono::milliseconds> max_staleness;
   // Wait until the node has applied this revision; 0: any.
   uint64_t min_revision = 0;
+  // As it was at this revision; 0: the newest.  kRefused with the code "compacted" when it is given
+  // up, "future_revision" when it does not exist yet.
+  uint64_t revision = 0;
   // Of a read into a sink: told the value's size before its bytes, if the answer announces it.
   std::function<void(uint64_t bytes)> on_size;
 };
@@ -116,8 +119,7 @@ struct ListOptions {
   std::string prefix;
   uint64_t limit = 1000;  // 0: everything
   bool keys_only = false;
-  bool reverse = false;   // from the last key to the first
-  uint64_t revision = 0;  // as of this one; 0: the newest
+  bool reverse = false;  // from the last key to the first
   ReadOptions read;
 };
 
@@ -130,6 +132,11 @@ struct ListResult {
   AnswerInfo info;
 };
 
+struct PluginUse {
+  std::string role;  // "log", "state" or "transport"
+  std::string id, version;
+};
+
 struct Member {
   std::string node_id;  // the name
   std::string address;  // of the Raft transport
@@ -140,6 +147,7 @@ struct Member {
   bool healthy = false;
   uint64_t match_index = 0;
   uint64_t lag = 0;
+  std::vector<PluginUse> plugins;  // empty while the asked node does not know them
 };
 
 // The state of a node that is durable at least up to here.
