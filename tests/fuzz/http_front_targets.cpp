@@ -191,15 +191,15 @@ void run_http_connection(Bytes input) {
     auto engine = std::make_shared<http::Engine>(fake.table(), sdk::Host(quiet_host()));
     http::Service service(engine, config, "fuzz");
     http::ConnectionSet set(8, service.connections());
-    http::Streams streams(&service, &set, nullptr);  // sends what it has when it stops
+    // Answers what waits and sends what it has when it stops; nothing gets a thread again.
+    http::Streams streams(&service, &set, nullptr,
+                          [](std::unique_ptr<http::Connection>*) { return false; });
     const auto [server, client] = pairs.make();
     send_all(client, input);
     ::shutdown(client, SHUT_WR);
-    {
-      http::Connection connection(Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(server)),
-                                  &service, &set, nullptr, &streams);
-      connection.run();
-    }
+    http::Connection::serve(std::make_unique<http::Connection>(
+        Poco::Net::StreamSocket(new Poco::Net::StreamSocketImpl(server)), &service, &set, nullptr,
+        &streams));
     streams.stop();
     char buffer[4096];
     for (ssize_t n; (n = ::recv(client, buffer, sizeof buffer, 0)) > 0;) {

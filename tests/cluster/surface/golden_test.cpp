@@ -105,7 +105,7 @@ class Player {
     for (; at + 1 < revision; ++at) {
       puts.push_back({{"op", "put"}, {"key", "filler"}, {"text", "x"}, {"prev", true}});
     }
-    http("POST", "/api/v1/batch", json{{"operations", puts}}.dump());
+    http("POST", "/api/v1/batch?timeout=60s", json{{"operations", puts}}.dump());
     const auto gone = json::parse(http("DELETE", "/api/v1/kv?all=true").body);
     REQUIRE(gone["revision"] == revision);
   }
@@ -203,6 +203,12 @@ void play_all(std::vector<GoldenFile>* files, Asked asked, bool record) {
     REQUIRE_MESSAGE(moved, moved.error().message);
   }
   cluster.wait_caught_up({&cluster[0], &cluster[1], &cluster[2]});
+  for (size_t i = 0; i < cluster.size(); ++i) {
+    cluster.wait_until("a node that knows how old its state is", [&] {
+      const std::string read = "/api/v1/kv?count_only=true&consistency=stale&max_staleness=1h";
+      return cluster[i].http("GET", read).status == 200;
+    });
+  }
   Player player(cluster, asked);
   for (GoldenFile& file : *files) player.play(&file, record);
   CHECK(cluster.leader().name() == "node1");
