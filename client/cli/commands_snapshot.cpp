@@ -244,8 +244,8 @@ int run_snapshot_status(const Options& options, Io& io) {
   line("log       ", "index " + std::to_string(header.last.index.value) + ", term " +
                          std::to_string(header.last.term.value));
   line("keys      ", std::to_string(reader.keys()));
-  line("size      ", format_bytes(reader.bytes()) + " (" + std::to_string(reader.bytes()) +
-                         " bytes, " + std::to_string(reader.pairs()) + " pairs)");
+  line("size      ",
+       format_bytes(reader.bytes()) + ", " + std::to_string(reader.pairs()) + " records");
   io.out << '\n';
   print_member_table(header, io);
   return kExitDone;
